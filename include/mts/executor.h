@@ -1,0 +1,40 @@
+// The bundled executor: compiles a model for a device and runs it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/tensor.h>
+
+namespace mts {
+
+struct ExecutorOptions {
+  std::string device = "cpu";  // "cpu" (oneDNN), "ref" (plain loops), "cuda" (plugin)
+  int threads = 0;             // 0: all cores
+};
+
+struct MemoryUse {       // bytes
+  uint64_t weights = 0;    // resident constants, packed copies included
+  uint64_t arena = 0;      // activations
+  uint64_t workspace = 0;  // scratch of kernels
+  uint64_t peak() const { return weights + arena + workspace; }
+};
+
+// A model prepared for a device. Inputs and outputs follow the order of the graph's inputs and outputs.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // Runs once. Shapes may change from call to call (the plan is specialised per set of input shapes and cached).
+  virtual Result<std::vector<Datum>> run(std::span<const Datum> inputs) = 0;
+  virtual MemoryUse memory() const = 0;  // of the latest run's shapes
+};
+
+// kUnsupported names the operator and node that the device cannot run; kDevice when the device or its libraries are absent.
+Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options = {});
+
+}  // namespace mts
