@@ -178,9 +178,10 @@ void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecP
   const Tensor& tensor = *plan.constants[static_cast<size_t>(value.constant)].tensor();
   // oneDNN takes a mutable pointer for what it only reads.
   memory raw(given, device.engine, const_cast<std::byte*>(tensor.data()));
-  const std::vector<uint8_t> blob = const_cast<memory::desc&>(wanted).get_blob();
-  std::string key = std::to_string(index(value.id)) + ":" + std::to_string(scale) + ":";
-  key.append(reinterpret_cast<const char*>(blob.data()), blob.size());
+  std::string key = std::to_string(index(value.id)) + ":" + std::to_string(scale);
+  for (const memory::dims& part : {wanted.get_dims(), wanted.get_padded_dims(), wanted.get_strides(), wanted.get_inner_blks(), wanted.get_inner_idxs()}) {
+    key += to_string(part);
+  }
   const bool reusable = value.id != kNoValue && plan.graph->value(value.id).is_constant();
   if (reusable) {
     if (auto found = device.weights.find(key)) return kernel.bind(argument, *found);
