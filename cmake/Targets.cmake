@@ -47,7 +47,7 @@ endfunction()
 #
 # One GoogleTest program and one ctest entry. It runs in the root of the source tree, so tests open their data as
 # "tests/golden/...". Its label is its folder's name, unless LABELS says otherwise. A test that CALLS_PROGRAM finds the
-# mts program's path in the environment variable MTS_PROGRAM.
+# mts program's path in the environment variable MTS_PROGRAM. For ONNX's own test data see TestData.cmake.
 function(mts_add_test name)
   cmake_parse_arguments(ARG "CALLS_PROGRAM" "" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -58,10 +58,11 @@ function(mts_add_test name)
     cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME ARG_LABELS)
   endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES
-    LABELS "${ARG_LABELS}" TIMEOUT 600 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set(environment ${mts_test_environment})
   if(ARG_CALLS_PROGRAM)
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "MTS_PROGRAM=$<TARGET_FILE:mts>")
+    list(APPEND environment "MTS_PROGRAM=$<TARGET_FILE:mts>")
     add_dependencies(${name} mts)
   endif()
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${ARG_LABELS}" TIMEOUT 600 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" ENVIRONMENT "${environment}")
 endfunction()
