@@ -23,7 +23,8 @@ endfunction()
 # mts_add_library(<folder> [SOURCES file...] [DEPS target...] [PRIVATE_DEPS target...])
 #
 # The static library mts_<folder> of src/<folder>. DEPS are visible to its users, PRIVATE_DEPS (third parties) are not.
-# A folder without sources yet becomes an INTERFACE library that passes its DEPS on.
+# A folder without sources yet becomes an INTERFACE library that passes its DEPS on. Every folder is installed, see
+# Install.cmake.
 function(mts_add_library folder)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   set(target mts_${folder})
@@ -41,6 +42,9 @@ function(mts_add_library folder)
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>"
     "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(${target} ${scope} ${ARG_DEPS})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${folder})
+  install(TARGETS ${target} EXPORT mtsTargets)
+  set_property(GLOBAL APPEND PROPERTY mts_folders ${target})
 endfunction()
 
 # mts_add_test(<name> SOURCES file... [DEPS target...] [LABELS label...] [CALLS_PROGRAM])
