@@ -104,15 +104,9 @@ find_compiler() {
   return 1
 }
 
-prepare_compiler() {
-  if [ -n "${CXX:-}" ]; then
-    compiler_suffices "$CXX" || die "CXX=$CXX is no g++ >= 12 and no clang++ >= 14"
-    return
-  fi
-  if find_compiler; then return; fi
-  # Ubuntu 22.04's g++ is version 11, and it has 12 beside it.
-  if has g++; then install_packages g++-12; else install_packages g++; fi
-  find_compiler || { install_packages g++-12 && find_compiler; } || die "no g++ >= 12 and no clang++ >= 14 here"
+# The package that brings such a compiler: Ubuntu 22.04's g++ is version 11, and it has 12 beside it.
+compiler_package() {
+  if has g++ || grep -qs '^VERSION_ID="22.04"' /etc/os-release; then echo g++-12; else echo g++; fi
 }
 
 # The system's CMake if it is new enough for the presets (3.25), else one from PyPI in the cache.
@@ -152,20 +146,27 @@ venv_python() {
   echo "$venv/bin/python"
 }
 
-# prepare_machine [PACKAGE...]: everything that a build needs, and the packages named.
+# prepare_machine [PACKAGE...]: everything that a build needs, and those of the packages named that are on offer.
 prepare_machine() {
   [ "$(uname -m)" = x86_64 ] || die "mts is built on x86-64 machines only so far; this is $(uname -m)"
+  if [ -n "${CXX:-}" ]; then
+    compiler_suffices "$CXX" || die "CXX=$CXX is no g++ >= 12 and no clang++ >= 14"
+    export CXX
+  fi
   local packages=(
     ca-certificates ccache python3 python3-pip python3-venv
     libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libxxhash-dev
     nlohmann-json3-dev protobuf-compiler)
   has cmake || packages+=(cmake)
   has ninja || packages+=(ninja-build)
-  install_packages "${packages[@]}" "$@"
+  [ -n "${CXX:-}" ] || find_compiler || packages+=("$(compiler_package)")
+  install_packages "${packages[@]}"
+  [ -n "${CXX:-}" ] || find_compiler || die "there is no g++ >= 12 and no clang++ >= 14"
   PYTHON=$(command -v python3) || die "there is no python3"
   JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-  prepare_compiler
   prepare_cmake
+  local package
+  for package in "$@"; do install_package_if_offered "$package"; done
 }
 
 # build PRESET [TARGET...]: configures and builds. Build directories that another CMake or compiler made stay usable.
