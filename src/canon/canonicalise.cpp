@@ -1,3 +1,4 @@
+#include "canon/opset.h"
 #include "canon/pipeline.h"
 
 #include <mts/canonicalise.h>
@@ -23,6 +24,7 @@ void drop_metadata(Graph& graph) {
 }  // namespace
 
 Result<void> canonicalise(std::vector<Model>& models, const CanonicaliseOptions& options) {
+  MTS_TRY(canon::unify_opsets(models));
   for (Model& model : models) {
     if (!options.keep_metadata) drop_metadata(model.graph);
     auto result = canon::run_to_fixed_point(model, passes());
