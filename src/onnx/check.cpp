@@ -1,6 +1,6 @@
-#include <onnx/checker.h>
-
 #include <mts/model_io.h>
+
+#include <onnx/checker.h>
 
 namespace mts {
 

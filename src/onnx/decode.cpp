@@ -51,7 +51,8 @@ void warn_of_demoted(const DecodeContext& context) {
 
 }  // namespace
 
-Result<Model> decode_model(const onnx::ModelProto& proto, TensorSource& source, std::string name, std::string path) {
+Result<Model> decode_model(const onnx::ModelProto& proto, TensorSource& source, std::string name,
+                           std::string path) {
   DecodeContext context{source, path.empty() ? name : path, 0, {}};
   if (!proto.has_graph()) return context.refuse("there is no graph in it: it is not an ONNX model");
   if (proto.ir_version() < kMinIrVersion || proto.ir_version() > kMaxIrVersion)

@@ -1,13 +1,13 @@
-// ModelProto (a skeleton without local functions) -> Model. Names become ids; what subgraphs take from outside becomes
-// explicit captures; nodes are sorted.
+// ModelProto (a skeleton without local functions) -> Model. Names become ids; what subgraphs take from
+// outside becomes explicit captures; nodes are sorted.
 #pragma once
 
-#include <string>
+#include "onnx/tensor_decode.h"
 
 #include <mts/error.h>
 #include <mts/graph.h>
 
-#include "onnx/tensor_decode.h"
+#include <string>
 
 namespace onnx {
 class ModelProto;
@@ -16,6 +16,7 @@ class ModelProto;
 namespace mts::onnxio {
 
 // kModel for what no valid model contains: see the messages. `name` and `path` go into the model.
-Result<Model> decode_model(const onnx::ModelProto& proto, TensorSource& source, std::string name, std::string path);
+Result<Model> decode_model(const onnx::ModelProto& proto, TensorSource& source, std::string name,
+                           std::string path);
 
 }  // namespace mts::onnxio

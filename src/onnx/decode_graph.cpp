@@ -1,8 +1,8 @@
 #include "onnx/decode_graph.h"
 
-#include <unordered_set>
-
 #include "onnx/type_proto.h"
+
+#include <unordered_set>
 
 namespace mts::onnxio {
 
@@ -20,7 +20,8 @@ void GraphDecoder::describe(ValueId id, const onnx::ValueInfoProto& info) {
   if (value.metadata.empty()) value.metadata = decode_metadata(info.metadata_props());
 }
 
-Result<ValueId> GraphDecoder::define(const std::string& name, Type type, int64_t position, const std::string& node) {
+Result<ValueId> GraphDecoder::define(const std::string& name, Type type, int64_t position,
+                                     const std::string& node) {
   const auto [it, fresh] = definitions_.try_emplace(name, Definition{kNoValue, position});
   if (!fresh) return context_.refuse("two values of one graph have this name", node, name);
   it->second.id = graph_.add_value(name, std::move(type));

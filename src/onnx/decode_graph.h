@@ -1,6 +1,11 @@
 // GraphProto -> Graph, with the scopes of subgraphs.
 #pragma once
 
+#include "onnx/tensor_decode.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
+
 #include <limits>
 #include <string>
 #include <string_view>
@@ -8,11 +13,6 @@
 #include <vector>
 
 #include <onnx/onnx_pb.h>
-
-#include <mts/error.h>
-#include <mts/graph.h>
-
-#include "onnx/tensor_decode.h"
 
 namespace mts::onnxio {
 
@@ -24,7 +24,8 @@ struct DecodeContext {
   std::vector<std::string> demoted_inputs;  // initializers that were also listed as inputs
 
   tl::unexpected<Error> refuse(std::string message, std::string node = {}, std::string value = {}) const {
-    return fail(ErrorCode::kModel, std::move(message), {.file = file, .node = std::move(node), .value = std::move(value)});
+    return fail(ErrorCode::kModel, std::move(message),
+                {.file = file, .node = std::move(node), .value = std::move(value)});
   }
   // Adds the place to an error from below.
   tl::unexpected<Error> located(Error error, std::string node, std::string value) const {
@@ -57,12 +58,14 @@ class GraphDecoder {
   Result<Attribute> decode_attribute(const onnx::AttributeProto& proto, const std::string& node);
   Result<AttributeValue> decode_value(const onnx::AttributeProto& proto, const std::string& node);
   Result<std::shared_ptr<Graph>> decode_subgraph(const onnx::GraphProto& proto);
-  Result<WeightPtr> decode_weight(const onnx::TensorProto& proto, const std::string& node, const std::string& value);
+  Result<WeightPtr> decode_weight(const onnx::TensorProto& proto, const std::string& node,
+                                  const std::string& value);
   Result<ValueId> define(const std::string& name, Type type, int64_t position, const std::string& node);
   void describe(ValueId id, const onnx::ValueInfoProto& info);
 
-  // The value that `name` means for the node at `position`; kNoValue when there is none. A value of this graph that is
-  // only defined further on gives way to one of an outer graph. `resolve` makes captures, `is_visible` does not.
+  // The value that `name` means for the node at `position`; kNoValue when there is none. A value of this
+  // graph that is only defined further on gives way to one of an outer graph. `resolve` makes captures,
+  // `is_visible` does not.
   ValueId resolve(const std::string& name, int64_t position);
   bool is_visible(const std::string& name) const;
 

@@ -88,7 +88,8 @@ Result<AttributeValue> GraphDecoder::decode_value(const Proto& proto, const std:
 Result<Attribute> GraphDecoder::decode_attribute(const Proto& proto, const std::string& node) {
   if (proto.name().empty()) return context_.refuse("an attribute has no name", node);
   if (!proto.ref_attr_name().empty())
-    return context_.refuse("the attribute refers to one of a function, but is not in a function", node, proto.name());
+    return context_.refuse("the attribute refers to one of a function, but is not in a function", node,
+                           proto.name());
   MTS_ASSIGN(AttributeValue value, decode_value(proto, node));
   return Attribute{proto.name(), std::move(value), proto.doc_string()};
 }
@@ -104,7 +105,8 @@ Result<Node> GraphDecoder::decode_node(const onnx::NodeProto& proto) {
   if (node.op_type.empty()) return context_.refuse("a node has no operator type", node.label());
   for (const auto& input : proto.input()) {
     const ValueId id = input.empty() ? kNoValue : resolve(input, position_);
-    if (id == kNoValue && !input.empty()) return context_.refuse("nothing produces this input", node.label(), input);
+    if (id == kNoValue && !input.empty())
+      return context_.refuse("nothing produces this input", node.label(), input);
     node.inputs.push_back(id);
   }
   for (const auto& output : proto.output())

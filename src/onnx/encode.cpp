@@ -1,10 +1,10 @@
 #include "onnx/encode.h"
 
-#include <algorithm>
-#include <unordered_set>
-
 #include "onnx/names.h"
 #include "onnx/type_proto.h"
+
+#include <algorithm>
+#include <unordered_set>
 
 namespace mts::onnxio {
 namespace {
@@ -150,7 +150,8 @@ class Encoder {
     if (!node.name.empty()) out.set_name(node.name);
     if (!node.doc.empty()) out.set_doc_string(node.doc);
     encode_metadata(node.metadata, *out.mutable_metadata_props());
-    for (const Attribute& attribute : node.attributes) MTS_TRY(encode_attribute(attribute, names, *out.add_attribute()));
+    for (const Attribute& attribute : node.attributes)
+      MTS_TRY(encode_attribute(attribute, names, *out.add_attribute()));
     return {};
   }
 

@@ -1,16 +1,16 @@
 // Model -> ModelProto, deterministic.
 #pragma once
 
+#include "onnx/skeleton.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <onnx/onnx_pb.h>
-
-#include <mts/error.h>
-#include <mts/graph.h>
-
-#include "onnx/skeleton.h"
 
 namespace mts::onnxio {
 
@@ -30,7 +30,8 @@ struct EncodedModel {
   uint64_t weight_bytes = 0;        // all initializers and tensors in attributes
 };
 
-// Constants that nothing uses are not written. kInternal for graphs without names for their inputs and outputs.
+// Constants that nothing uses are not written. kInternal for graphs without names for their inputs and
+// outputs.
 Result<EncodedModel> encode_model(const Model& model, const EncodeOptions& options = {});
 
 // One attribute without subgraphs, its tensors inline.

@@ -1,15 +1,15 @@
-// External data of one model: files beside it, mapped once each. ONNX's own checks decide which locations are allowed: no absolute paths,
-// no "..", no symbolic or hard links, nothing outside the model's folder.
+// External data of one model: files beside it, mapped once each. ONNX's own checks decide which locations are
+// allowed: no absolute paths, no "..", no symbolic or hard links, nothing outside the model's folder.
 #pragma once
 
-#include <map>
-#include <memory>
-#include <string>
+#include "base/mmap.h"
 
 #include <mts/error.h>
 #include <mts/weight.h>
 
-#include "base/mmap.h"
+#include <map>
+#include <memory>
+#include <string>
 
 namespace onnx {
 class TensorProto;

@@ -1,5 +1,7 @@
 #include "onnx/functions.h"
 
+#include "onnx/limits.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -8,8 +10,6 @@
 #include <onnx/checker.h>
 #include <onnx/inliner/inliner.h>
 #include <onnx/onnx_pb.h>
-
-#include "onnx/limits.h"
 
 namespace mts::onnxio {
 namespace {
@@ -71,14 +71,16 @@ std::set<std::string> function_domains(const ModelProto& model) {
   return domains;
 }
 
-// The inliner looks domains up by their spelling; what functions import must be imported by the model afterwards.
+// The inliner looks domains up by their spelling; what functions import must be imported by the model
+// afterwards.
 Result<void> unite_imports(ModelProto& model, const std::string& file) {
   std::map<std::string, int64_t> imports;
   for (auto& import : *model.mutable_opset_import()) {
     import.set_domain(normal(import.domain()));
     imports[import.domain()] = import.version();
   }
-  const std::set<std::string> own = function_domains(model);  // their versions say nothing once they are inlined
+  const std::set<std::string> own =
+      function_domains(model);  // their versions say nothing once they are inlined
   for (auto& function : *model.mutable_functions())
     for (auto& import : *function.mutable_opset_import()) {
       import.set_domain(normal(import.domain()));
@@ -91,8 +93,9 @@ Result<void> unite_imports(ModelProto& model, const std::string& file) {
           continue;
         }
         return fail(ErrorCode::kModel,
-                    "the function needs version " + std::to_string(import.version()) + " of the operator set '" +
-                        import.domain() + "', the model uses version " + std::to_string(it->second),
+                    "the function needs version " + std::to_string(import.version()) +
+                        " of the operator set '" + import.domain() + "', the model uses version " +
+                        std::to_string(it->second),
                     {.file = file, .node = label(function), .value = {}});
       }
     }
@@ -103,14 +106,16 @@ Result<void> check_calls(const ModelProto& model, const std::string& file) {
   std::map<FunctionKey, const FunctionProto*> functions;
   for (const auto& function : model.functions())
     if (!functions.emplace(key_of(function), &function).second)
-      return fail(ErrorCode::kModel, "two functions have this name", {.file = file, .node = label(function), .value = {}});
+      return fail(ErrorCode::kModel, "two functions have this name",
+                  {.file = file, .node = label(function), .value = {}});
   Result<void> result;
   const auto check = [&](const NodeProto& node) {
     const auto it = functions.find(key_of(node));
     if (it == functions.end() || !result) return;
     if (node.input_size() > it->second->input_size() || node.output_size() > it->second->output_size())
-      result = fail(ErrorCode::kModel, "a call has more inputs or outputs than the function " + label(*it->second),
-                    {.file = file, .node = node.name() + " (" + node.op_type() + ")", .value = {}});
+      result =
+          fail(ErrorCode::kModel, "a call has more inputs or outputs than the function " + label(*it->second),
+               {.file = file, .node = node.name() + " (" + node.op_type() + ")", .value = {}});
   };
   for_each_node(model.graph().node(), check);
   for (const auto& function : model.functions()) for_each_node(function.node(), check);

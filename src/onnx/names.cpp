@@ -11,7 +11,8 @@ std::vector<ValueId> used_constants(const Graph& graph) {
   std::vector<ValueId> constants;
   for (uint32_t i = 0; i < graph.value_count(); ++i) {
     const auto id = static_cast<ValueId>(i);
-    if (graph.value(id).is_constant() && (!graph.uses(id).empty() || outputs.contains(i))) constants.push_back(id);
+    if (graph.value(id).is_constant() && (!graph.uses(id).empty() || outputs.contains(i)))
+      constants.push_back(id);
   }
   return constants;
 }
@@ -66,7 +67,7 @@ Result<Names> Names::assign(const Graph& graph, const Names* outer) {
   for (const ValueId id : values) {
     if (done(id)) continue;
     const Value& value = graph.value(id);
-    names.invent(id, !value.name.empty()             ? value.name
+    names.invent(id, !value.name.empty()         ? value.name
                      : value.producer == kNoNode ? std::string("value")
                                                  : graph.node(value.producer).op_type);
   }

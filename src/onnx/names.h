@@ -1,6 +1,9 @@
-// The names that the values of a graph get in a file: what the graph says where that is unique, else made unique, the
-// same on every run.
+// The names that the values of a graph get in a file: what the graph says where that is unique, else made
+// unique, the same on every run.
 #pragma once
+
+#include <mts/error.h>
+#include <mts/graph.h>
 
 #include <cstdint>
 #include <string>
@@ -9,15 +12,13 @@
 #include <unordered_set>
 #include <vector>
 
-#include <mts/error.h>
-#include <mts/graph.h>
-
 namespace mts::onnxio {
 
 class Names {
  public:
-  // Inputs and outputs of the top graph keep their names: kInternal when one is empty or two different values share one. In subgraphs, captures
-  // are called as the outer graph calls them, and no other name of an outer graph is used again.
+  // Inputs and outputs of the top graph keep their names: kInternal when one is empty or two different values
+  // share one. In subgraphs, captures are called as the outer graph calls them, and no other name of an outer
+  // graph is used again.
   static Result<Names> assign(const Graph& graph, const Names* outer);
 
   // Empty for kNoValue.

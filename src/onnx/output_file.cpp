@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kBuffer = size_t{1} << 20;
 
 tl::unexpected<Error> error_at(const std::string& path, const char* what) {
-  return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), {.file = path, .node = {}, .value = {}});
+  return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno),
+              {.file = path, .node = {}, .value = {}});
 }
 
 }  // namespace
@@ -30,10 +31,11 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path) 
   const std::filesystem::path target(path);
   for (int attempt = 0;; ++attempt) {
     const std::filesystem::path temporary =
-        target.parent_path() /
-        ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." + std::to_string(attempt) + ".tmp");
+        target.parent_path() / ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." +
+                                std::to_string(attempt) + ".tmp");
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0) return std::unique_ptr<OutputFile>(new OutputFile(path, temporary.string(), descriptor));
+    if (descriptor >= 0)
+      return std::unique_ptr<OutputFile>(new OutputFile(path, temporary.string(), descriptor));
     if (errno != EEXIST || attempt == 100) return error_at(path, "cannot write");
   }
 }
@@ -74,7 +76,8 @@ Result<void> OutputFile::write(std::span<const std::byte> bytes) {
 
 Result<void> OutputFile::pad_to(uint64_t offset) {
   static constexpr char kZeros[4096] = {};
-  while (size_ < offset) MTS_TRY(write(std::string_view(kZeros, std::min<uint64_t>(sizeof kZeros, offset - size_))));
+  while (size_ < offset)
+    MTS_TRY(write(std::string_view(kZeros, std::min<uint64_t>(sizeof kZeros, offset - size_))));
   return {};
 }
 

@@ -1,14 +1,14 @@
-// A file that appears under its name only when it is complete: written under a temporary name in the same folder, then
-// renamed. What was not committed is removed.
+// A file that appears under its name only when it is complete: written under a temporary name in the same
+// folder, then renamed. What was not committed is removed.
 #pragma once
+
+#include <mts/error.h>
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <mts/error.h>
 
 namespace mts::onnxio {
 

@@ -1,12 +1,12 @@
 #include "onnx/sha256.h"
 
-#include <array>
-
-#include <openssl/evp.h>
+#include "base/mmap.h"
 
 #include <mts/model_io.h>
 
-#include "base/mmap.h"
+#include <array>
+
+#include <openssl/evp.h>
 
 namespace mts {
 namespace onnxio {
@@ -16,7 +16,9 @@ struct Sha256::State {
   ~State() { EVP_MD_CTX_free(context); }
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr);
+}
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) {

@@ -26,7 +26,8 @@ Result<Dims> decode_dims(const onnx::TensorProto& tensor, int bits) {
   if (empty) return dims;
   for (const int64_t d : dims)
     if (__builtin_mul_overflow(count, d, &count)) return refuse("its element count overflows");
-  if (count > std::numeric_limits<int64_t>::max() / 2 / std::max(bits, 1)) return refuse("its element count overflows");
+  if (count > std::numeric_limits<int64_t>::max() / 2 / std::max(bits, 1))
+    return refuse("its element count overflows");
   return dims;
 }
 
@@ -133,15 +134,17 @@ Result<std::string> convert_inline(const onnx::TensorProto& tensor, DType dtype)
   return out;
 }
 
-Result<Bytes> find_content(const onnx::TensorProto& tensor, DType dtype, size_t expected, TensorSource& source) {
+Result<Bytes> find_content(const onnx::TensorProto& tensor, DType dtype, size_t expected,
+                           TensorSource& source) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) return source.external.find(tensor, expected);
   if (const auto marker = marker_of(tensor)) {
     if (*marker >= source.payloads.size() || has_inline_data(tensor))
       return refuse("its data is stored in more than one way");
     const Payload& payload = source.payloads[*marker];
     const bool raw = payload.field == tensor_field::kRaw;
-    const bool as_raw = raw || ((payload.field == tensor_field::kFloat || payload.field == tensor_field::kDouble) &&
-                                payload.field == typed_field(dtype));
+    const bool as_raw =
+        raw || ((payload.field == tensor_field::kFloat || payload.field == tensor_field::kDouble) &&
+                payload.field == typed_field(dtype));
     if (as_raw && payload.pieces.size() == 1) return Bytes{source.owner, payload.pieces.front()};
     MTS_ASSIGN(std::string converted, convert_payload(payload, dtype, expected));
     return own_bytes(std::move(converted));
@@ -166,12 +169,15 @@ Result<WeightPtr> decode_tensor(const onnx::TensorProto& tensor, TensorSource& s
                     std::to_string(count));
     return Weight::from_strings(std::move(dims), {tensor.string_data().begin(), tensor.string_data().end()});
   }
-  if (bit_width(dtype) == 0) return refuse("its element type " + std::to_string(tensor.data_type()) + " is not known");
+  if (bit_width(dtype) == 0)
+    return refuse("its element type " + std::to_string(tensor.data_type()) + " is not known");
   const size_t expected = byte_size(dtype, count);
   if (expected == 0) return Weight::from_bytes(dtype, std::move(dims), own_bytes({}));
   MTS_ASSIGN(Bytes bytes, find_content(tensor, dtype, expected, source));
   if (bytes.data.size() != expected)
-    return refuse("it has " + (bytes.data.size() > expected ? "more than " + std::to_string(expected) : std::to_string(bytes.data.size())) +
+    return refuse("it has " +
+                  (bytes.data.size() > expected ? "more than " + std::to_string(expected)
+                                                : std::to_string(bytes.data.size())) +
                   " bytes of data, but its type and shape need " + std::to_string(expected));
   return Weight::from_bytes(dtype, std::move(dims), std::move(bytes));
 }

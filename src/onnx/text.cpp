@@ -1,12 +1,12 @@
 // parse_text, print_text: ONNX's textual form.
-#include <onnx/defs/parser.h>
-#include <onnx/defs/printer.h>
-
-#include <mts/model_io.h>
-
 #include "onnx/decode.h"
 #include "onnx/encode.h"
 #include "onnx/functions.h"
+
+#include <mts/model_io.h>
+
+#include <onnx/defs/parser.h>
+#include <onnx/defs/printer.h>
 
 namespace mts {
 
@@ -28,7 +28,8 @@ Result<std::string> print_text(const Model& model) {
   try {
     // The location says why the content is not there, and makes parse_text refuse such a text.
     MTS_ASSIGN(onnxio::EncodedModel encoded,
-               onnxio::encode_model(model, {.inline_limit = onnxio::kPrintedTensor, .external_location = "(left out)"}));
+               onnxio::encode_model(
+                   model, {.inline_limit = onnxio::kPrintedTensor, .external_location = "(left out)"}));
     return onnx::ProtoToString(encoded.proto) + "\n";
   } catch (const std::exception& error) {
     return fail(ErrorCode::kInternal, std::string("the model cannot be printed: ") + error.what());

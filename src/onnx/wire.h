@@ -1,5 +1,5 @@
-// Protobuf's wire format without protobuf: a bounds-checked reader with 64-bit offsets (protobuf itself refuses messages
-// over 2 GB) and the few writing functions that go with it.
+// Protobuf's wire format without protobuf: a bounds-checked reader with 64-bit offsets (protobuf itself
+// refuses messages over 2 GB) and the few writing functions that go with it.
 #pragma once
 
 #include <cstddef>

@@ -1,13 +1,14 @@
-// save_model, to_bytes: Model -> skeleton by protobuf, with the weights streamed into it or into the file beside it.
-#include <filesystem>
-
-#include <mts/model_io.h>
-
+// save_model, to_bytes: Model -> skeleton by protobuf, with the weights streamed into it or into the file
+// beside it.
 #include "onnx/encode.h"
 #include "onnx/limits.h"
 #include "onnx/output_file.h"
 #include "onnx/sha256.h"
 #include "onnx/skeleton.h"
+
+#include <mts/model_io.h>
+
+#include <filesystem>
 
 namespace mts {
 namespace onnxio {
@@ -29,8 +30,8 @@ Result<void> stream_weight(const Weight& weight, const std::function<Result<void
     if (result) result = write(bytes);
   });
   if (result && written != weight.byte_size())
-    return fail(ErrorCode::kInternal, "a weight has produced " + std::to_string(written) + " bytes instead of " +
-                                          std::to_string(weight.byte_size()));
+    return fail(ErrorCode::kInternal, "a weight has produced " + std::to_string(written) +
+                                          " bytes instead of " + std::to_string(weight.byte_size()));
   return result;
 }
 
@@ -50,7 +51,8 @@ Result<std::unique_ptr<OutputFile>> write_external(const EncodedModel& encoded, 
 }
 
 // Weights inline where the options and protobuf allow it, else their places in the external file.
-Result<EncodedModel> encode_for_file(const Model& model, const std::string& path, const SaveOptions& options) {
+Result<EncodedModel> encode_for_file(const Model& model, const std::string& path,
+                                     const SaveOptions& options) {
   using External = SaveOptions::External;
   if (options.external != External::kAlways) {
     MTS_ASSIGN(EncodedModel encoded, encode_model(model));
@@ -58,11 +60,13 @@ Result<EncodedModel> encode_for_file(const Model& model, const std::string& path
     for (const WeightPtr& weight : encoded.payloads) size += weight->byte_size();
     const bool never = options.external == External::kNever;
     if (never && size > kMaxProtobufBytes)
-      return fail(ErrorCode::kUsage, "the model takes " + std::to_string(size) +
-                                         " bytes; more than 2 GB cannot be read from one file: allow external data");
+      return fail(ErrorCode::kUsage,
+                  "the model takes " + std::to_string(size) +
+                      " bytes; more than 2 GB cannot be read from one file: allow external data");
     if (never || size <= std::min(options.external_threshold, kMaxProtobufBytes)) return encoded;
   }
-  return encode_model(model, {.external_location = std::filesystem::path(path).filename().string() + ".data"});
+  return encode_model(model,
+                      {.external_location = std::filesystem::path(path).filename().string() + ".data"});
 }
 
 Result<SavedModel> save(const Model& model, const std::string& path, const SaveOptions& options) {
@@ -72,7 +76,8 @@ Result<SavedModel> save(const Model& model, const std::string& path, const SaveO
   saved.weight_bytes = encoded.weight_bytes;
   saved.external_bytes = encoded.external_bytes;
   const bool external = encoded.external_bytes > 0;
-  const Expansion expansion(skeleton, [&](size_t marker) -> uint64_t { return encoded.payloads[marker]->byte_size(); });
+  const Expansion expansion(skeleton,
+                            [&](size_t marker) -> uint64_t { return encoded.payloads[marker]->byte_size(); });
 
   std::unique_ptr<OutputFile> data;
   const std::string data_path = path + ".data";
