@@ -38,8 +38,8 @@ class CanonGolden : public testing::TestWithParam<std::string> {};
 TEST_P(CanonGolden, Matches) { golden::check(GetParam(), run); }
 
 INSTANTIATE_TEST_SUITE_P(All, CanonGolden, testing::ValuesIn(golden::cases_in("tests/golden/canon")),
-                         [](const auto& info) {
-                           std::string name = info.param.substr(info.param.rfind('/') + 1);
+                         [](const auto& param) {
+                           std::string name = param.param.substr(param.param.rfind('/') + 1);
                            name = name.substr(0, name.rfind('.'));
                            for (char& c : name)
                              if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
