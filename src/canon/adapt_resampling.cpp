@@ -20,7 +20,10 @@ Result<void> upsample_9(const Scope& scope, NodeId id) {
 }
 
 Result<void> upsample_10(const Scope& scope, NodeId id) {
-  scope.graph().node(id).op_type = "Resize";
+  Node& node = scope.graph().node(id);
+  node.op_type = "Resize";
+  if (node.string_or("mode", "nearest") == "nearest")
+    node.set("nearest_mode", std::string("floor"));  // it only enlarges
   return {};
 }
 
@@ -33,7 +36,7 @@ Result<void> resize_11(const Scope& scope, NodeId id) {
   if (mode != "nearest" && mode != "linear") return fail(ErrorCode::kModel, "mode " + mode + " is not known");
   const ValueId scales = node.inputs.at(1);
   node.set("coordinate_transformation_mode", std::string("asymmetric"));
-  if (mode == "nearest") {
+  if (mode == "nearest" && node.find("nearest_mode") == nullptr) {
     const WeightPtr constant = scope.weight(scales);
     const auto factors = constant == nullptr ? std::vector<double>() : constant->as_doubles();
     const bool shrinks = std::ranges::any_of(factors, [](double s) { return s < 1; });

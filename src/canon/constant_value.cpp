@@ -186,6 +186,8 @@ bool is_rearrangement(const Node& node) {
 
 std::optional<Weights> rearranged(const Node& node, std::span<const WeightPtr> operands) {
   if (!is_rearrangement(node) || operands.empty() || operands[0] == nullptr) return std::nullopt;
+  for (const char* old : {"axes", "starts", "split"})  // operands in the opsets that this understands
+    if (node.find(old) != nullptr) return std::nullopt;
   const WeightPtr& data = operands[0];
   const bool is_plain = bit_width(data->dtype()) >= 8;
   const bool keeps_order = node.is("Identity") || node.is("Reshape") || node.is("Flatten") ||

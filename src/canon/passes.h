@@ -16,5 +16,6 @@ Result<bool> merge_equal_constants(Model& model);
 Result<bool> common_subexpressions(Model& model);
 Result<bool> fold_constants(Model& model);
 Result<bool> fold_shapes(Model& model);
+Result<bool> normalise_linear(Model& model);
 
 }  // namespace mts::canon
