@@ -1,0 +1,19 @@
+# Everything that comes from outside. Only src/onnx links mts_onnx_proto, only src/exec links DNNL::dnnl.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(XxHash REQUIRED)
+
+if(MTS_BUILD_TOOLS)
+  find_package(CLI11 REQUIRED)
+endif()
+if(MTS_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+include(Onnx)
+include(OneDnn)

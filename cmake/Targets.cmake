@@ -1,0 +1,67 @@
+# What a folder's CMakeLists.txt uses: mts_add_library, mts_add_test.
+
+set(mts_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual)
+if(MTS_WERROR)
+  list(APPEND mts_warnings -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # False alarms of g++ 12 and 13 in the standard library's own inlined code.
+  list(APPEND mts_warnings -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+       -Wno-stringop-overread -Wno-dangling-reference)
+endif()
+
+function(mts_set_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE ${mts_warnings})
+  if(MTS_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${MTS_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${MTS_SANITIZE})
+  endif()
+endfunction()
+
+# mts_add_library(<folder> [SOURCES file...] [DEPS target...] [PRIVATE_DEPS target...])
+#
+# The static library mts_<folder> of src/<folder>. DEPS are visible to its users, PRIVATE_DEPS (third parties) are not.
+# A folder without sources yet becomes an INTERFACE library that passes its DEPS on.
+function(mts_add_library folder)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  set(target mts_${folder})
+  if(ARG_SOURCES)
+    add_library(${target} STATIC ${ARG_SOURCES})
+    set(scope PUBLIC)
+    mts_set_options(${target})
+    target_link_libraries(${target} PRIVATE ${ARG_PRIVATE_DEPS})
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${target} ${scope}
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>"
+    "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  target_link_libraries(${target} ${scope} ${ARG_DEPS})
+endfunction()
+
+# mts_add_test(<name> SOURCES file... [DEPS target...] [LABELS label...] [CALLS_PROGRAM])
+#
+# One GoogleTest program and one ctest entry. It runs in the root of the source tree, so tests open their data as
+# "tests/golden/...". Its label is its folder's name, unless LABELS says otherwise. A test that CALLS_PROGRAM finds the
+# mts program's path in the environment variable MTS_PROGRAM.
+function(mts_add_test name)
+  cmake_parse_arguments(ARG "CALLS_PROGRAM" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  mts_set_options(${name})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if(NOT ARG_LABELS)
+    cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME ARG_LABELS)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${ARG_LABELS}" TIMEOUT 600 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  if(ARG_CALLS_PROGRAM)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "MTS_PROGRAM=$<TARGET_FILE:mts>")
+    add_dependencies(${name} mts)
+  endif()
+endfunction()
