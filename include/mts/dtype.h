@@ -41,7 +41,7 @@ enum class DType : int32_t {
 int bit_width(DType dtype);
 // Bytes of `count` elements in ONNX's raw_data encoding (sub-byte types are packed, the last byte padded).
 size_t byte_size(DType dtype, int64_t count);
-// "float32", "int64", ... ; "dtype<NN>" for unknown numbers.
+// "float32", "int64", ...; "unknown dtype" for numbers that this version does not know.
 std::string_view name_of(DType dtype);
 bool is_float(DType dtype);      // float16, bfloat16, float32, float64, float8*, float4
 bool is_integer(DType dtype);    // signed and unsigned, sub-byte included; not bool

@@ -180,7 +180,7 @@ class Graph {
   Node& node(NodeId id) { return nodes_[index(id)]; }
   size_t node_count() const { return nodes_.size(); }  // dead ones included
   bool is_alive(NodeId id) const { return alive_[index(id)]; }
-  const std::vector<NodeId>& order() const { return order_; }
+  const std::vector<NodeId>& order() const;
   // Stable topological sort; fails on a cycle, naming a node on it.
   Result<void> sort();
   // Deletes nodes whose outputs are all unused, transitively; returns how many.
@@ -199,7 +199,9 @@ class Graph {
 
   std::vector<Node> nodes_;
   std::vector<bool> alive_;
-  std::vector<NodeId> order_;
+  std::vector<std::vector<ValueId>> captured_;  // per node: outer values that its subgraphs capture
+  mutable std::vector<NodeId> order_;           // compacted by order() after erasures
+  mutable size_t dead_in_order_ = 0;
   std::vector<Value> values_;
   std::vector<std::vector<Use>> uses_;
   std::vector<ValueId> inputs_, outputs_;

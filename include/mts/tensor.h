@@ -17,7 +17,7 @@ class Tensor {
  public:
   Tensor() = default;
   Tensor(DType dtype, Dims dims);  // uninitialised, 64-byte aligned; string tensors hold empty strings
-  static Tensor from_weight(const Weight& weight);  // borrows the weight's bytes when they lie in memory and are aligned
+  static Tensor from_weight(const Weight& weight);  // copies
   // Borrows `data`, which `owner` keeps alive.
   static Tensor borrow(DType dtype, Dims dims, std::byte* data, std::shared_ptr<const void> owner);
   template <class T>

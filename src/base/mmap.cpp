@@ -1,0 +1,52 @@
+#include "base/mmap.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mts {
+
+MappedFile::MappedFile(std::string path, const std::byte* data, size_t size)
+    : path_(std::move(path)), data_(data), size_(size) {}
+
+MappedFile::~MappedFile() {
+  if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+Result<std::shared_ptr<const MappedFile>> map_file(const std::string& path) {
+  const auto io_error = [&path](const char* what) {
+    return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), {.file = path, .node = {}, .value = {}});
+  };
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return io_error("cannot open");
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) {
+    ::close(descriptor);
+    return io_error("cannot read its size");
+  }
+  if (!S_ISREG(status.st_mode)) {
+    ::close(descriptor);
+    return fail(ErrorCode::kIo, "is not a regular file", {.file = path, .node = {}, .value = {}});
+  }
+  const auto size = static_cast<size_t>(status.st_size);
+  const void* data = nullptr;
+  if (size > 0) {
+    data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (data == MAP_FAILED) {
+      ::close(descriptor);
+      return io_error("cannot map");
+    }
+  }
+  ::close(descriptor);
+  return std::make_shared<const MappedFile>(path, static_cast<const std::byte*>(data), size);
+}
+
+Bytes bytes_of(const std::shared_ptr<const MappedFile>& file, size_t offset, size_t size) {
+  return {file, file->data().subspan(offset, size)};
+}
+
+}  // namespace mts

@@ -1,0 +1,57 @@
+#include <mts/tensor.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+namespace mts {
+namespace {
+
+constexpr size_t kAlignment = 64;  // a cache line, and the widest vector register
+
+std::shared_ptr<std::byte> allocate(size_t size) {
+  const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  if (memory == nullptr) throw std::bad_alloc();
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
+  if (dtype_ == DType::kString) {
+    strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(element_count()));
+    return;
+  }
+  auto memory = allocate(byte_size());
+  data_ = memory.get();
+  owner_ = std::move(memory);
+}
+
+Tensor Tensor::from_weight(const Weight& weight) {
+  if (const auto* strings = weight.strings()) {
+    Tensor result(DType::kString, weight.dims());
+    *result.strings_ = *strings;
+    return result;
+  }
+  Tensor result(weight.dtype(), weight.dims());
+  weight.read({result.data_, result.byte_size()});
+  return result;
+}
+
+Tensor Tensor::borrow(DType dtype, Dims dims, std::byte* data, std::shared_ptr<const void> owner) {
+  Tensor result;
+  result.dtype_ = dtype;
+  result.dims_ = std::move(dims);
+  result.data_ = data;
+  result.owner_ = std::move(owner);
+  return result;
+}
+
+Tensor Tensor::reshaped(Dims dims) const {
+  Tensor result = *this;
+  result.dims_ = std::move(dims);
+  return result;
+}
+
+}  // namespace mts
