@@ -109,6 +109,13 @@ TEST(Compare, HalfPrecisionHasItsOwnTolerance) {
   EXPECT_FALSE(compare("y", half(0x3c00), half(0x3c08)).passed);  // 1 and 1.0078
 }
 
+// A type whose numbers mts cannot read must not pass for equal.
+TEST(Compare, TypesWithoutArithmeticMustBeEqualBitwise) {
+  const auto packed = [](uint8_t bits) { return Tensor::of<uint8_t>(DType::kFloat4E2M1, {2}, std::vector{bits}); };
+  EXPECT_TRUE(compare("y", packed(0x12), packed(0x12)).passed);
+  EXPECT_FALSE(compare("y", packed(0x12), packed(0x13)).passed);
+}
+
 TEST(Compare, QuantisedOutputsMayBeOffByTwoQuanta) {
   const check::Tolerance tolerance{.relative = 0.02, .quantum = 0.1};
   EXPECT_TRUE(check::compare("y", floats({20, 1}), floats({20, 1.19f}), tolerance).passed);
