@@ -2,6 +2,7 @@
 
 #include "check/compare.h"
 #include "check/npy.h"
+#include "onnx/tensor_pb.h"
 
 #include <algorithm>
 #include <cctype>
@@ -48,14 +49,9 @@ Result<void> note_sizes(const std::string& input, const Type& type, const Tensor
 
 }  // namespace
 
-Result<Tensor> load_input(const std::string& path, const std::string& input, const Type& declared) {
-  const bool protobuf = path.ends_with(".pb");
-  if (!protobuf && !path.ends_with(".npy")) {
-    return fail(ErrorCode::kUsage, "is neither .npy nor .pb", {path, {}, input});
-  }
-  if (protobuf) return fail(ErrorCode::kUsage, "reading .pb files is not there yet", {path, {}, input});
-  MTS_ASSIGN(Tensor tensor, read_npy(path));
-  if (!declared.is_tensor()) return tensor;
+namespace {
+
+Result<Tensor> fit(Tensor tensor, const std::string& path, const std::string& input, const Type& declared) {
   if (tensor.dtype() != declared.dtype) {
     if (!is_carrier(tensor.dtype(), declared.dtype)) {
       return fail(
@@ -63,23 +59,36 @@ Result<Tensor> load_input(const std::string& path, const std::string& input, con
           fmt::format("holds {}, the model wants {}", name_of(tensor.dtype()), name_of(declared.dtype)),
           {path, {}, input});
     }
-    auto owner = std::make_shared<Tensor>(tensor);
+    const auto owner = std::make_shared<Tensor>(tensor);
     tensor = Tensor::borrow(declared.dtype, tensor.dims(), owner->mutable_data(), owner);
   }
-  if (declared.has_rank()) {
-    bool fits = tensor.dims().size() == declared.rank();
-    for (size_t axis = 0; fits && axis < declared.rank(); ++axis) {
-      const Dim& dim = (*declared.shape)[axis];
-      fits = !dim.is_known() || dim.value == tensor.dims()[axis];
-    }
-    if (!fits) {
-      return fail(
-          ErrorCode::kUsage,
-          fmt::format("has shape {}, the model wants {}", to_string(tensor.dims()), to_string(declared)),
-          {path, {}, input});
-    }
+  if (!declared.has_rank()) return tensor;
+  bool fits = tensor.dims().size() == declared.rank();
+  for (size_t axis = 0; fits && axis < declared.rank(); ++axis) {
+    const Dim& dim = (*declared.shape)[axis];
+    fits = !dim.is_known() || dim.value == tensor.dims()[axis];
   }
-  return tensor;
+  if (fits) return tensor;
+  return fail(ErrorCode::kUsage,
+              fmt::format("has shape {}, the model wants {}", to_string(tensor.dims()), to_string(declared)),
+              {path, {}, input});
+}
+
+}  // namespace
+
+Result<Datum> load_input(const std::string& path, const std::string& input, const Type& declared) {
+  if (path.ends_with(".pb") && !declared.is_tensor()) return load_datum_pb(path, declared);
+  if (path.ends_with(".pb")) {
+    MTS_ASSIGN(Tensor tensor, load_tensor_pb(path));
+    return fit(std::move(tensor), path, input, declared);
+  }
+  if (!path.ends_with(".npy")) return fail(ErrorCode::kUsage, "is neither .npy nor .pb", {path, {}, input});
+  if (!declared.is_tensor()) {
+    return fail(ErrorCode::kUsage, "is a tensor, the model wants something else; give it as .pb",
+                {path, {}, input});
+  }
+  MTS_ASSIGN(Tensor tensor, read_npy(path));
+  return fit(std::move(tensor), path, input, declared);
 }
 
 std::string file_stem(const std::string& name) {
@@ -129,9 +138,11 @@ Result<InputSource> InputSource::open(std::vector<InputSpec> specs, const InputO
       }
     }
     if (path) {
-      MTS_ASSIGN(Tensor tensor, load_input(*path, spec.name, spec.type));
-      MTS_TRY(note_sizes(spec.name, spec.type, tensor, source.fixed_));
-      source.loaded_[i] = std::move(tensor);
+      MTS_ASSIGN(Datum datum, load_input(*path, spec.name, spec.type));
+      if (const Tensor* tensor = datum.tensor()) {
+        MTS_TRY(note_sizes(spec.name, spec.type, *tensor, source.fixed_));
+      }
+      source.loaded_[i] = std::move(datum);
     } else if (!spec.type.is_tensor()) {
       return fail(ErrorCode::kUsage, "is no tensor and cannot be drawn", {{}, {}, spec.name});
     } else if (!spec.type.has_rank()) {

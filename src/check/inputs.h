@@ -16,10 +16,11 @@
 
 namespace mts::check {
 
-// A tensor from a .npy or .pb file (TensorProto), brought to the declared element type where the file format
-// has none of its own (bfloat16 kept as uint16, float8 as uint8). kModel: other type or shape than declared;
-// kIo: cannot be read.
-Result<Tensor> load_input(const std::string& path, const std::string& input, const Type& declared);
+// A value from a .npy file or a .pb file (serialised TensorProto, SequenceProto or OptionalProto, as the
+// declared type says), brought to the declared element type where .npy has none of its own (bfloat16 kept as
+// uint16, float8 as uint8). kUsage: other type or shape than declared; kModel: malformed; kIo: cannot be
+// read.
+Result<Datum> load_input(const std::string& path, const std::string& input, const Type& declared);
 
 // A name as a file name: '/' becomes "__".
 std::string file_stem(const std::string& name);
@@ -52,7 +53,7 @@ class InputSource {
 
  private:
   std::vector<InputSpec> specs_;
-  std::vector<std::optional<Tensor>> loaded_;
+  std::vector<std::optional<Datum>> loaded_;
   std::vector<std::optional<std::pair<double, double>>> ranges_;
   Binding fixed_;
   uint64_t seed_ = 1;

@@ -48,7 +48,7 @@ Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags)
                 fmt::format("has no input '{}'; there are: {}", name, fmt::join(names, ", ")),
                 {model.path, {}, {}});
   }
-  std::vector<std::optional<Tensor>> given;
+  std::vector<std::optional<Datum>> given;
   for (const check::InputSpec& spec : specs) {
     const auto file = files.find(spec.name);
     if (file == files.end() && !flags.random) {
