@@ -1,6 +1,7 @@
 #include "exec/compile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "exec/geometry.h"
@@ -86,6 +87,7 @@ class StepMaker {
 
   void add(NodeId id) {
     const Node& node = graph_.node(id);
+    if (node.is("BatchNormalization") && add_scale_and_shift(id)) return;
     Step step;
     step.op = node.op_type;
     step.node = id;
@@ -114,6 +116,60 @@ class StepMaker {
     }
     if (!is_static || (step.kind == StepKind::kKernel && !backend_.accepts(plan_, step))) step.kind = StepKind::kHost;
     plan_.steps.push_back(std::move(step));
+  }
+
+  ValueIndex add_value(std::string name, Dims dims) {
+    PlanValue value;
+    value.name = std::move(name);
+    value.dtype = DType::kFloat32;
+    value.bytes = byte_size(value.dtype, element_count(dims));
+    value.dims = std::move(dims);
+    value.is_static = true;
+    plan_.values.push_back(std::move(value));
+    return static_cast<ValueIndex>(plan_.values.size() - 1);
+  }
+
+  // BatchNormalization with known statistics -> y = x * scale + shift, two elementwise steps (which fuse).
+  bool add_scale_and_shift(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (node.inputs.size() != 5 || node.outputs.size() != 1 || node.int_or("training_mode", 0) != 0) return false;
+    const Fact& input = fact(node.inputs[0]);
+    if (!input.is_shaped() || input.dtype != DType::kFloat32 || input.dims.size() < 2) return false;
+    const int64_t channels = input.dims[1];
+    const float* parameters[4];
+    for (size_t i = 0; i < 4; ++i) {
+      const Tensor* tensor = fact(node.inputs[i + 1]).tensor();
+      if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != channels) return false;
+      parameters[i] = tensor->as<float>();
+    }
+    Dims dims(input.dims.size() - 1, 1);
+    dims[0] = channels;
+    Tensor scale(DType::kFloat32, dims), shift(DType::kFloat32, dims);
+    const double epsilon = node.float_or("epsilon", 1e-5f);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double slope = parameters[0][c] / std::sqrt(parameters[3][c] + epsilon);
+      scale.mutable_as<float>()[c] = static_cast<float>(slope);
+      shift.mutable_as<float>()[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * slope);
+    }
+    const std::string& name = graph_.value(node.outputs[0]).name;
+    const ValueIndex scaled = add_value(name + "/scaled", input.dims);
+    ValueIndex source = value_of(node.inputs[0]);
+    for (auto& [op, constant] : {std::pair{ElementOp::kMul, scale}, std::pair{ElementOp::kAdd, shift}}) {
+      const ValueIndex operand = add_value(name + (op == ElementOp::kMul ? "/scale" : "/shift"), dims);
+      plan_.value(operand).constant = static_cast<int32_t>(plan_.constants.size());
+      plan_.constants.emplace_back(constant);
+      Step step;
+      step.op = "Elementwise";
+      step.node = id;
+      step.nodes = {id};
+      step.inputs = {source, operand};
+      step.node_inputs = 2;
+      step.outputs = {op == ElementOp::kMul ? scaled : value_of(node.outputs[0])};
+      step.program = Program{2, {Instruction{.op = op, .a = 0, .b = 1}}};
+      plan_.steps.push_back(std::move(step));
+      source = scaled;
+    }
+    return true;
   }
 
   bool make_elementwise(const Node& node, Step& step) {

@@ -197,8 +197,10 @@ Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::
         const int64_t total = std::max<int64_t>(full - output, 0);
         begin = upper ? total / 2 : total - total / 2;
         end = total - begin;
+        window.output_padding[i] += std::max<int64_t>(output - full, 0);
+      } else {
+        output = full - begin - end;
       }
-      output = full - begin - end;
     } else if (same) {
       output = (size + stride - 1) / stride;
       const int64_t total = std::max<int64_t>((output - 1) * stride + reach - size, 0);

@@ -94,7 +94,7 @@ class PlanSession final : public Session {
       instances_.splice(instances_.begin(), instances_, found);
       return instances_.front().second.get();
     }
-    MTS_ASSIGN(const Binding binding, bind(model_, types));
+    MTS_ASSIGN(const Binding binding, exec::bind(model_, types));
     MTS_ASSIGN(ExecPlan plan, compile(model_, binding, *backend_));
     MTS_ASSIGN(std::unique_ptr<PlanInstance> instance, PlanInstance::create(model_, std::move(plan), *backend_, memory_));
     instances_.emplace_front(types, std::move(instance));

@@ -274,7 +274,7 @@ bool accepts_rows(const ExecPlan& plan, const Step& step) {
       step.op == "GroupNormalization") {
     return normalise_shape(plan, step).has_value();
   }
-  return reduction_of(step).has_value();
+  return reduction_of(step).has_value() && plan.graph->node(step.node).int_or("noop_with_empty_axes", 0) == 0;
 }
 
 Result<std::unique_ptr<Kernel>> make_rows(const ExecPlan& plan, const Step& step) {
