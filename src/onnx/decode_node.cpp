@@ -74,8 +74,8 @@ Result<AttributeValue> GraphDecoder::decode_value(const Proto& proto, const std:
   // Kept as it is, but its data must not depend on files beside the original model.
   Proto kept = proto;
   const auto inline_parts = [&](onnx::SparseTensorProto& sparse) -> Result<void> {
-    MTS_TRY(make_inline(*sparse.mutable_values(), context_.source));
-    return make_inline(*sparse.mutable_indices(), context_.source);
+    if (sparse.has_values()) MTS_TRY(make_inline(*sparse.mutable_values(), context_.source));
+    return sparse.has_indices() ? make_inline(*sparse.mutable_indices(), context_.source) : Result<void>();
   };
   Result<void> done;
   if (kept.has_sparse_tensor()) done = inline_parts(*kept.mutable_sparse_tensor());

@@ -102,24 +102,61 @@ Result<void> unite_imports(ModelProto& model, const std::string& file) {
   return {};
 }
 
-Result<void> check_calls(const ModelProto& model, const std::string& file) {
+bool has_attribute(const NodeProto& node, const std::string& name) {
+  return std::ranges::any_of(node.attribute(), [&name](const auto& a) { return a.name() == name; });
+}
+bool has_default(const FunctionProto& function, const std::string& attribute) {
+  return std::ranges::any_of(function.attribute_proto(),
+                             [&](const auto& a) { return a.name() == attribute; });
+}
+
+// Checks one call, and gives it the default values of the attributes that it leaves out, which ONNX's inliner
+// does not. `caller` is the function that the call is in, or null.
+Result<void> complete_call(NodeProto& node, const FunctionProto& callee, const FunctionProto* caller,
+                           const std::string& file) {
+  const auto refuse = [&](const std::string& message) {
+    return fail(ErrorCode::kModel, message,
+                {.file = file, .node = node.name() + " (" + node.op_type() + ")", .value = {}});
+  };
+  if (node.input_size() > callee.input_size() || node.output_size() > callee.output_size())
+    return refuse("a call has more inputs or outputs than the function " + label(callee));
+  for (const auto& attribute : node.attribute()) {
+    const std::string& reference = attribute.ref_attr_name();
+    if (!reference.empty() && caller != nullptr && has_default(callee, attribute.name()) &&
+        !has_default(*caller, reference))
+      return refuse("it is not known whether the call has the attribute " + attribute.name() +
+                    " or takes its default value, which mts does not support");
+  }
+  for (const auto& value : callee.attribute_proto())
+    if (!has_attribute(node, value.name())) *node.add_attribute() = value;
+  return {};
+}
+
+Result<void> complete_calls(Nodes& nodes, const std::map<FunctionKey, const FunctionProto*>& functions,
+                            const FunctionProto* caller, const std::string& file) {
+  for (NodeProto& node : nodes) {
+    if (const auto it = functions.find(key_of(node)); it != functions.end())
+      MTS_TRY(complete_call(node, *it->second, caller, file));
+    for (auto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g())
+        MTS_TRY(complete_calls(*attribute.mutable_g()->mutable_node(), functions, caller, file));
+      for (auto& graph : *attribute.mutable_graphs())
+        MTS_TRY(complete_calls(*graph.mutable_node(), functions, caller, file));
+    }
+  }
+  return {};
+}
+
+Result<void> complete_calls(ModelProto& model, const std::string& file) {
   std::map<FunctionKey, const FunctionProto*> functions;
   for (const auto& function : model.functions())
     if (!functions.emplace(key_of(function), &function).second)
       return fail(ErrorCode::kModel, "two functions have this name",
                   {.file = file, .node = label(function), .value = {}});
-  Result<void> result;
-  const auto check = [&](const NodeProto& node) {
-    const auto it = functions.find(key_of(node));
-    if (it == functions.end() || !result) return;
-    if (node.input_size() > it->second->input_size() || node.output_size() > it->second->output_size())
-      result =
-          fail(ErrorCode::kModel, "a call has more inputs or outputs than the function " + label(*it->second),
-               {.file = file, .node = node.name() + " (" + node.op_type() + ")", .value = {}});
-  };
-  for_each_node(model.graph().node(), check);
-  for (const auto& function : model.functions()) for_each_node(function.node(), check);
-  return result;
+  MTS_TRY(complete_calls(*model.mutable_graph()->mutable_node(), functions, nullptr, file));
+  for (auto& function : *model.mutable_functions())
+    MTS_TRY(complete_calls(*function.mutable_node(), functions, &function, file));
+  return {};
 }
 
 // Imports that only served the calls say nothing any more.
@@ -141,7 +178,7 @@ Result<void> inline_functions(ModelProto& model, const std::string& file) {
   };
   const std::set<std::string> domains = function_domains(model);
   MTS_TRY(unite_imports(model, file));
-  MTS_TRY(check_calls(model, file));
+  MTS_TRY(complete_calls(model, file));
   try {
     onnx::checker::check_function_call_cycles(model);
     if (Sizes(model).of(model.graph().node()) > kMaxInlinedNodes)

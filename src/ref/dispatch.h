@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
 #include <mts/dtype.h>
 
@@ -34,6 +36,19 @@ template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::kInt
 template <> struct DTypeOf<uint64_t> { static constexpr DType value = DType::kUint64; };
 template <class T>
 inline constexpr DType kDTypeOf = DTypeOf<T>::value;
+
+// A double as T without undefined behaviour: out of range saturates, NaN becomes 0 in an integer.
+template <class T>
+T number_cast(double value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return static_cast<T>(value);
+  } else {
+    if (value != value) return T{0};
+    if (value <= static_cast<double>(std::numeric_limits<T>::lowest())) return std::numeric_limits<T>::lowest();
+    if (value >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+    return static_cast<T>(value);
+  }
+}
 
 template <class... T, class F>
 bool visit(Types<T...>, DType dtype, F&& f) {

@@ -116,7 +116,7 @@ Result<std::vector<Datum>> evaluate(const Node& node, std::span<const Datum* con
     return fail(ErrorCode::kUnsupported,
                 fmt::format("the reference evaluator does not implement {}{}{} of opset {}", node.domain,
                             node.domain.empty() ? "" : ".", node.op_type, version),
-                {.node = node.label()});
+                Where{{}, node.label(), {}});
   }
   const Call original{node, inputs, env, version};
   MTS_TRY(check_inputs(original, *op));

@@ -1,8 +1,9 @@
 #include "ref/formats.h"
 
-#include <bit>
 #include <cmath>
 #include <limits>
+
+#include "ir/number.h"
 
 namespace mts::ref {
 namespace {
@@ -133,27 +134,30 @@ Tensor widen(const Tensor& in) {
   float* to = out.mutable_as<float>();
   const int64_t count = in.element_count();
   const Tensor bytes = bit_width(in.dtype()) < 8 ? unpack_bits(in) : in;
-  const bool wide = bit_width(in.dtype()) == 16;
   for (int64_t i = 0; i < count; ++i) {
     if (in.dtype() == DType::kBfloat16) {
-      to[i] = std::bit_cast<float>(static_cast<uint32_t>(bytes.as<uint16_t>()[i]) << 16);
+      to[i] = bfloat16_to_float(bytes.as<uint16_t>()[i]);
+    } else if (in.dtype() == DType::kFloat16) {
+      to[i] = float16_to_float(bytes.as<uint16_t>()[i]);
     } else {
-      to[i] = decode_float(in.dtype(), wide ? bytes.as<uint16_t>()[i] : bytes.as<uint8_t>()[i]);
+      to[i] = decode_float(in.dtype(), bytes.as<uint8_t>()[i]);
     }
   }
   return out;
 }
 
-Tensor narrow(const Tensor& in, DType dtype) {
+Tensor narrow(const Tensor& in, DType dtype, bool saturate) {
   const int bits = bit_width(dtype);
   Tensor out(bits < 8 ? DType::kUint8 : dtype, in.dims());
   const int64_t count = in.element_count();
   for (int64_t i = 0; i < count; ++i) {
-    const uint32_t code = encode_float(dtype, in.as<float>()[i], false);
-    if (bits == 16) {
-      out.mutable_as<uint16_t>()[i] = static_cast<uint16_t>(code);
+    const float value = in.as<float>()[i];
+    if (dtype == DType::kFloat16) {
+      out.mutable_as<uint16_t>()[i] = float_to_float16(value);
+    } else if (dtype == DType::kBfloat16) {
+      out.mutable_as<uint16_t>()[i] = float_to_bfloat16(value);
     } else {
-      out.mutable_as<uint8_t>()[i] = static_cast<uint8_t>(code);
+      out.mutable_as<uint8_t>()[i] = static_cast<uint8_t>(encode_float(dtype, value, saturate));
     }
   }
   return bits < 8 ? pack_bits(out, dtype) : out;

@@ -18,8 +18,8 @@ uint32_t encode_float(DType dtype, float value, bool saturate = true, E8M0Roundi
 
 // Small floats -> float32.
 Tensor widen(const Tensor& in);
-// float32 -> a small float, without saturation.
-Tensor narrow(const Tensor& in, DType dtype);
+// float32 -> a small float.
+Tensor narrow(const Tensor& in, DType dtype, bool saturate = false);
 
 // One byte an element <-> ONNX's packed encoding (low bits first). `in` of unpack has bit_width 2 or 4; the result is uint8
 // with the raw bits in the low end.

@@ -10,11 +10,11 @@
 namespace mts::ref {
 
 tl::unexpected<Error> Call::bad(std::string message) const {
-  return fail(ErrorCode::kModel, std::move(message), {.node = node.label()});
+  return fail(ErrorCode::kModel, std::move(message), Where{{}, node.label(), {}});
 }
 
 tl::unexpected<Error> Call::unsupported(std::string message) const {
-  return fail(ErrorCode::kUnsupported, std::move(message), {.node = node.label()});
+  return fail(ErrorCode::kUnsupported, std::move(message), Where{{}, node.label(), {}});
 }
 
 tl::unexpected<Error> Call::bad_dtype(const Tensor& tensor) const {
@@ -75,8 +75,8 @@ Result<std::optional<std::vector<int64_t>>> Call::ints_attribute_or_input(std::s
   return std::optional(node.ints_or(name, {}));
 }
 
-Result<Tensor> Call::make(DType dtype, Dims dims) const {
-  constexpr int64_t kMostElements = int64_t{1} << 36;
+Result<void> Call::check_dims(const Dims& dims) const {
+  constexpr int64_t kMostElements = int64_t{1} << 31;
   int64_t count = 1;
   for (int64_t dim : dims) {
     if (dim < 0) return bad(fmt::format("the output would have the shape {}", to_string(dims)));
@@ -85,6 +85,11 @@ Result<Tensor> Call::make(DType dtype, Dims dims) const {
     }
     count *= dim;
   }
+  return {};
+}
+
+Result<Tensor> Call::make(DType dtype, Dims dims) const {
+  MTS_TRY(check_dims(dims));
   return Tensor(dtype, std::move(dims));
 }
 

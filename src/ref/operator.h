@@ -57,6 +57,7 @@ struct Call {
                                                                       int64_t since) const;
   // A tensor whose size the content of the model decides: refuses negative dimensions and absurd sizes.
   Result<Tensor> make(DType dtype, Dims dims) const;
+  Result<void> check_dims(const Dims& dims) const;  // what make refuses
 };
 
 using Function = Outputs (*)(const Call&);
