@@ -17,16 +17,25 @@ MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+namespace {
+
+tl::unexpected<Error> io_error(const std::string& path, const char* what) {
+  return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), {.file = path, .node = {}, .value = {}});
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const MappedFile>> map_file(const std::string& path) {
-  const auto io_error = [&path](const char* what) {
-    return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), {.file = path, .node = {}, .value = {}});
-  };
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return io_error("cannot open");
+  if (descriptor < 0) return io_error(path, "cannot open");
+  return map_descriptor(descriptor, path);
+}
+
+Result<std::shared_ptr<const MappedFile>> map_descriptor(int descriptor, const std::string& path) {
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) {
     ::close(descriptor);
-    return io_error("cannot read its size");
+    return io_error(path, "cannot read its size");
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(descriptor);
@@ -38,7 +47,7 @@ Result<std::shared_ptr<const MappedFile>> map_file(const std::string& path) {
     data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (data == MAP_FAILED) {
       ::close(descriptor);
-      return io_error("cannot map");
+      return io_error(path, "cannot map");
     }
   }
   ::close(descriptor);

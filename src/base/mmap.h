@@ -30,6 +30,9 @@ class MappedFile {
 // kIo when the file cannot be opened, is a directory, or cannot be mapped. An empty file gives empty data.
 Result<std::shared_ptr<const MappedFile>> map_file(const std::string& path);
 
+// The same of an open file; the descriptor is closed in any case. `path` is for messages.
+Result<std::shared_ptr<const MappedFile>> map_descriptor(int descriptor, const std::string& path);
+
 // A range of the file that keeps the mapping alive; the range must lie inside.
 Bytes bytes_of(const std::shared_ptr<const MappedFile>& file, size_t offset, size_t size);
 
