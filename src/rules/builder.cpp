@@ -139,9 +139,9 @@ ValueId Builder::squeeze(ValueId value, std::vector<int64_t> axes) {
   return node("Squeeze", {value, ints(std::move(axes))}, {}, output);
 }
 
-ValueId Builder::concat(std::vector<ValueId> values, int64_t axis, Type output) {
+ValueId Builder::concat(std::vector<ValueId> values, int64_t axis, Type output, bool at_run_time) {
   if (values.size() == 1) return values.front();
-  const bool constants = std::ranges::all_of(values, [this](ValueId v) { return graph_.value(v).is_constant(); });
+  const bool constants = !at_run_time && std::ranges::all_of(values, [this](ValueId v) { return graph_.value(v).is_constant(); });
   if (constants) {
     std::vector<WeightPtr> parts;
     for (const ValueId v : values) parts.push_back(graph_.value(v).weight);

@@ -40,7 +40,8 @@ class Builder {
   // Inserts axes of size 1 at `axes` (positions in the output, ascending).
   ValueId unsqueeze(ValueId value, std::vector<int64_t> axes);
   ValueId squeeze(ValueId value, std::vector<int64_t> axes);
-  ValueId concat(std::vector<ValueId> values, int64_t axis, Type output);
+  // Constants are put together offline unless `at_run_time`.
+  ValueId concat(std::vector<ValueId> values, int64_t axis, Type output, bool at_run_time = false);
   ValueId slice(ValueId value, int64_t axis, int64_t start, int64_t end, Type output);
   std::vector<ValueId> split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes, const std::vector<Type>& outputs);
   // Parts of equal, possibly unknown size.

@@ -83,7 +83,9 @@ bool placeable(std::span<const Type> members, Placement placement) {
     if (!member.has_rank() || member.dtype != first.dtype || member.rank() != first.rank()) return false;
     for (int32_t axis = 0; axis < rank; ++axis) {
       const Dim& dim = (*member.shape)[static_cast<size_t>(axis)];
-      if (axis != free_axis && !dim.same_as((*first.shape)[static_cast<size_t>(axis)])) return false;
+      const bool equal = dim.same_as((*first.shape)[static_cast<size_t>(axis)]);
+      // Sizes that differ must be numbers, so that the members can be told apart again.
+      if (!equal && (axis != free_axis || !dim.is_known() || !(*first.shape)[static_cast<size_t>(axis)].is_known())) return false;
       if (dim.is_known() && dim.value == 0) return false;  // Reshape's 0 means copy: empty tensors stay apart
     }
   }
