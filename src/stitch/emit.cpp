@@ -23,6 +23,11 @@ class Emitter {
  private:
   const Model& model(uint32_t m) const { return (*program_.models)[m]; }
   Number number_of(uint32_t m, ValueId value) const { return numbering_.of[m][index(value)]; }
+  // What the user calls the node.
+  const std::string& node_name(uint32_t m, NodeId id) const {
+    const Node& node = model(m).graph.node(id);
+    return node.name.empty() ? node.op_type : node.name;
+  }
   void single_member(const Member& member);
   void lane(const Column& column, const LanePlan& plan);
   std::string origin_of(std::span<const Member* const> members) const;
@@ -60,8 +65,7 @@ std::string Emitter::origin_of(std::span<const Member* const> members) const {
   std::string text;
   for (const auto& [m, node] : origins) {
     if (!text.empty()) text += ';';
-    const std::string& name = model(m).graph.node(node).name;
-    text += model(m).name + ":" + (name.empty() ? model(m).graph.node(node).op_type : name);
+    text += model(m).name + ":" + node_name(m, node);
   }
   return text;
 }
@@ -145,7 +149,8 @@ void Emitter::outputs() {
     for (const ValueId id : model(m).graph.outputs()) {
       const Value& original = model(m).graph.value(id);
       const std::string name = model(m).name + "/" + original.name;
-      builder_.set_origin("", name);
+      const NodeId producer = original.producer;
+      builder_.set_origin(model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)), name);
       ValueId value = bundles_.single(number_of(m, id));
       // A value can have one name only: a second output, an echoed input or a constant gets its own.
       const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
