@@ -23,7 +23,8 @@ endfunction()
 # mts_add_library(<folder> [SOURCES file...] [DEPS target...] [PRIVATE_DEPS target...])
 #
 # The static library mts_<folder> of src/<folder>. DEPS are visible to its users, PRIVATE_DEPS (third parties) are not.
-# A folder without sources yet becomes an INTERFACE library that passes its DEPS on.
+# A folder without sources yet becomes an INTERFACE library that passes its DEPS on. Every folder is installed, see
+# Install.cmake.
 function(mts_add_library folder)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   set(target mts_${folder})
@@ -41,13 +42,16 @@ function(mts_add_library folder)
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>"
     "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(${target} ${scope} ${ARG_DEPS})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${folder})
+  install(TARGETS ${target} EXPORT mtsTargets)
+  set_property(GLOBAL APPEND PROPERTY mts_folders ${target})
 endfunction()
 
 # mts_add_test(<name> SOURCES file... [DEPS target...] [LABELS label...] [CALLS_PROGRAM])
 #
 # One GoogleTest program and one ctest entry. It runs in the root of the source tree, so tests open their data as
 # "tests/golden/...". Its label is its folder's name, unless LABELS says otherwise. A test that CALLS_PROGRAM finds the
-# mts program's path in the environment variable MTS_PROGRAM.
+# mts program's path in the environment variable MTS_PROGRAM. For ONNX's own test data see TestData.cmake.
 function(mts_add_test name)
   cmake_parse_arguments(ARG "CALLS_PROGRAM" "" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -58,10 +62,11 @@ function(mts_add_test name)
     cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME ARG_LABELS)
   endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES
-    LABELS "${ARG_LABELS}" TIMEOUT 600 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set(environment ${mts_test_environment})
   if(ARG_CALLS_PROGRAM)
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "MTS_PROGRAM=$<TARGET_FILE:mts>")
+    list(APPEND environment "MTS_PROGRAM=$<TARGET_FILE:mts>")
     add_dependencies(${name} mts)
   endif()
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${ARG_LABELS}" TIMEOUT 600 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" ENVIRONMENT "${environment}")
 endfunction()

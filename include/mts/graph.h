@@ -155,6 +155,7 @@ class Graph {
   void remove_input(size_t position);     // the value must be unused
   void remove_output(size_t position);
   void remove_capture(ValueId inner);     // must be unused
+  void set_capture(ValueId inner, ValueId outer);  // the enclosing graph must refresh_captures() of the node
   const Value& value(ValueId id) const { return values_[index(id)]; }
   Value& value(ValueId id) { return values_[index(id)]; }  // name, type, weight, metadata may be changed freely
   size_t value_count() const { return values_.size(); }    // dead ones included: ids are < value_count()

@@ -41,10 +41,11 @@ struct VerifyOptions {
   uint64_t seed = 1;
 };
 struct VerifyReport {
-  struct Structural { std::string check; bool passed = false; bool enforced = true; std::string detail; };
+  struct Structural { std::string check; bool passed = false; bool enforced = true; std::string detail{}; };
   struct Run { std::map<std::string, int64_t> binding; std::vector<OutputDifference> outputs; };
   std::vector<Structural> structural;  // no duplicated weight, standard domains, onnx checker, names
   std::vector<Run> runs;
+  std::vector<std::string> warnings;   // what makes the check weaker: sizes that no original runs with, constant outputs
   bool passed() const;
 };
 // Which fused input feeds which input of which original is read from the fused model's metadata and names.

@@ -41,6 +41,11 @@ void Graph::remove_capture(ValueId inner) {
   std::erase_if(captures_, [inner](const Capture& c) { return c.inner == inner; });
 }
 
+void Graph::set_capture(ValueId inner, ValueId outer) {
+  for (Capture& capture : captures_)
+    if (capture.inner == inner) capture.outer = outer;
+}
+
 bool Graph::is_output(ValueId id) const { return std::ranges::find(outputs_, id) != outputs_.end(); }
 bool Graph::is_input(ValueId id) const { return std::ranges::find(inputs_, id) != inputs_.end(); }
 

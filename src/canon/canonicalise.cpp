@@ -1,0 +1,48 @@
+#include "canon/opset.h"
+#include "canon/passes.h"
+#include "canon/pipeline.h"
+#include "canon/weight_layouts.h"
+
+#include <mts/canonicalise.h>
+
+namespace mts {
+namespace {
+
+void drop_metadata(Graph& graph) {
+  for (const NodeId id : graph.order()) {
+    Node& node = graph.node(id);
+    node.metadata.clear();
+    node.doc.clear();
+    for (Attribute& attribute : node.attributes) attribute.doc.clear();
+    for (Graph* child : node.subgraphs()) drop_metadata(*child);
+  }
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    Value& value = graph.value(static_cast<ValueId>(i));
+    value.metadata.clear();
+    value.doc.clear();
+  }
+}
+
+// Errors name the model.
+Result<bool> in_file(const Model& model, Result<bool> result) {
+  if (result || !result.error().where.file.empty()) return result;
+  Error error = std::move(result).error();
+  error.where.file = model.path.empty() ? model.name : model.path;
+  return tl::unexpected(std::move(error));
+}
+
+}  // namespace
+
+Result<void> canonicalise(std::vector<Model>& models, const CanonicaliseOptions& options) {
+  // The adapters look at constants, which Constant nodes would hide.
+  for (Model& model : models) MTS_TRY(in_file(model, canon::constants_to_initializers(model)));
+  MTS_TRY(canon::unify_opsets(models));
+  for (Model& model : models) {
+    if (!options.keep_metadata) drop_metadata(model.graph);
+    MTS_TRY(in_file(model, canon::run_to_fixed_point(model, passes())));
+  }
+  MTS_TRY(canon::unify_weight_layouts(models));
+  return {};
+}
+
+}  // namespace mts

@@ -1,0 +1,299 @@
+#include "check/compare.h"
+#include "check/dimensions.h"
+#include "check/inputs.h"
+#include "check/mapping.h"
+#include "check/precision.h"
+#include "check/structure.h"
+#include "check/ties.h"
+
+#include <mts/executor.h>
+#include <mts/verify.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+namespace mts {
+namespace check {
+namespace {
+
+using Run = VerifyReport::Run;
+
+size_t position_of(const Graph& graph, const std::vector<ValueId>& values, const std::string& name) {
+  size_t at = 0;
+  while (at < values.size() && graph.value(values[at]).name != name) ++at;
+  return at;
+}
+
+// What an original knows about an input may be missing from the fused model's declaration.
+Type merge(Type type, const Type& other) {
+  if (!type.has_rank()) return type.is_tensor() && other.has_rank() ? other : type;
+  if (!other.has_rank() || other.rank() != type.rank()) return type;
+  for (size_t axis = 0; axis < type.rank(); ++axis) {
+    Dim& dim = (*type.shape)[axis];
+    const Dim& theirs = (*other.shape)[axis];
+    if (!dim.is_known() && (theirs.is_known() || !dim.is_symbolic())) dim = theirs;
+  }
+  return type;
+}
+
+std::vector<InputSpec> specs_of_fused(const Model& fused, const std::vector<Model>& originals,
+                                      const std::vector<ModelEntry>& entries) {
+  std::vector<InputSpec> specs;
+  for (const ValueId input : fused.graph.inputs()) {
+    const Value& value = fused.graph.value(input);
+    InputSpec spec{value.name, {}, value.type, usage_of(fused.graph, input)};
+    for (size_t m = 0; m < originals.size(); ++m) {
+      const Graph& graph = originals[m].graph;
+      for (const ValueId own : graph.inputs()) {
+        if (entries[m].inputs.at(graph.value(own).name) != value.name) continue;
+        spec.aliases.push_back(graph.value(own).name);
+        spec.type = merge(std::move(spec.type), graph.value(own).type);
+        spec.usage = intersect(spec.usage, usage_of(graph, own));
+      }
+    }
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+// Finds outputs whose comparison proves nothing.
+class Degeneracy {
+ public:
+  void note(size_t model, const std::string& original, const std::string& fused, const Datum& datum) {
+    const Tensor* tensor = datum.tensor();
+    if (tensor == nullptr || !is_float(tensor->dtype())) return;
+    Seen& seen = seen_[fused];
+    seen.model = model;
+    seen.original = original;
+    const std::vector<double> values = doubles_of(*tensor);
+    for (const double x : values) {
+      if (seen.count++ == 0) seen.first = x;
+      seen.varies |= x != seen.first && !(x != x && seen.first != seen.first);
+    }
+    const std::span<const std::byte> bytes(tensor->data(), tensor->byte_size());
+    seen.digest = XXH3_64bits_withSeed(bytes.data(), bytes.size(), seen.digest);
+  }
+
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> result;
+    for (const auto& [name, seen] : seen_) {
+      if (!seen.varies && seen.count > 3) {
+        result.push_back(
+            fmt::format("output {} is {} everywhere: its comparison proves little", name, seen.first));
+      }
+    }
+    for (auto a = seen_.begin(); a != seen_.end(); ++a) {
+      for (auto b = std::next(a); b != seen_.end(); ++b) {
+        const bool twins = a->second.model != b->second.model && a->second.original == b->second.original;
+        if (twins && a->second.varies && a->second.digest == b->second.digest) {
+          result.push_back(fmt::format("outputs {} and {} are equal: mixing them up would go unnoticed",
+                                       a->first, b->first));
+        }
+      }
+    }
+    return result;
+  }
+
+ private:
+  struct Seen {
+    size_t model = 0;
+    std::string original;
+    double first = 0;
+    int64_t count = 0;
+    bool varies = false;
+    uint64_t digest = 0;
+  };
+  std::map<std::string, Seen> seen_;
+};
+
+bool is_about_the_machine(ErrorCode code) {
+  return code == ErrorCode::kUnsupported || code == ErrorCode::kDevice || code == ErrorCode::kInternal;
+}
+
+class Verification {
+ public:
+  Verification(const Model& fused, const std::vector<Model>& originals, const SessionFactory& sessions,
+               const VerifyOptions& options)
+      : fused_(fused), originals_(originals), factory_(sessions), options_(options) {}
+
+  Result<VerifyReport> run() {
+    MTS_ASSIGN(entries_, match(fused_, originals_));
+    report_.structural = check_structure(fused_, originals_, entries_);
+    MTS_ASSIGN(InputSource inputs,
+               InputSource::open(specs_of_fused(fused_, originals_, entries_),
+                                 {options_.ranges, {}, options_.inputs_directory, options_.seed}));
+    MTS_ASSIGN(const std::vector<std::vector<Binding>> trials, trials_for(inputs));
+    for (const Model& original : originals_) {
+      MTS_ASSIGN(sessions_.emplace_back(), factory_(original));
+      tolerances_.push_back(tolerances_of(original.graph));
+    }
+    MTS_ASSIGN(fused_session_, factory_(fused_));
+    Error last;
+    for (const std::vector<Binding>& alternatives : trials) {
+      bool ran = false;
+      for (size_t i = 0; i < alternatives.size() && !ran; ++i) {
+        MTS_ASSIGN(const std::vector<Datum> data, inputs.make(alternatives[i]));
+        auto references = run_originals(data);
+        if (!references) {
+          if (is_about_the_machine(references.error().code)) return tl::unexpected(references.error());
+          last = references.error();
+          continue;
+        }
+        ran = true;
+        MTS_ASSIGN(Run run, compare_all(data, *references));
+        run.binding = alternatives[i];
+        report_.runs.push_back(std::move(run));
+      }
+      if (!ran) {
+        report_.warnings.push_back(
+            fmt::format("no run with {}: {}", describe(alternatives.front()), last.to_string()));
+      }
+    }
+    if (report_.runs.empty()) {
+      last.message +=
+          "; the originals run with none of the sizes and values that were tried: --dim, --range or "
+          "--inputs give others";
+      return tl::unexpected(last);
+    }
+    std::ranges::move(degeneracy_.warnings(), std::back_inserter(report_.warnings));
+    return std::move(report_);
+  }
+
+ private:
+  static std::string describe(const Binding& binding) {
+    std::vector<std::string> parts;
+    for (const auto& [symbol, size] : binding) parts.push_back(fmt::format("{}={}", symbol, size));
+    return parts.empty() ? "the declared shapes" : fmt::format("{}", fmt::join(parts, ", "));
+  }
+
+  Result<std::vector<std::vector<Binding>>> trials_for(const InputSource& inputs) {
+    const std::vector<NamedType> undrawn = inputs.undrawn();
+    const std::vector<std::string> symbols = symbols_of(undrawn);
+    for (const auto& [symbol, size] : options_.dims) {
+      const bool loaded = inputs.fixed().contains(symbol);
+      if (std::ranges::find(symbols, symbol) != symbols.end() || loaded) continue;
+      return fail(ErrorCode::kUsage,
+                  fmt::format("--dim {}={}: no input has this dimension; there are: {}", symbol, size,
+                              symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))));
+    }
+    Binding fixed = options_.dims;
+    for (const auto& [symbol, size] : inputs.fixed()) fixed[symbol] = size;
+    if (options_.bindings.empty()) return default_bindings(undrawn, originals_.size(), fixed);
+    std::vector<std::vector<Binding>> trials;
+    for (Binding binding : options_.bindings) {
+      for (const auto& [symbol, size] : fixed) binding[symbol] = size;
+      for (const std::string& symbol : symbols) binding.emplace(symbol, 1);
+      trials.push_back({std::move(binding)});
+    }
+    return trials;
+  }
+
+  std::vector<Datum> inputs_of(size_t model, const std::vector<Datum>& data) const {
+    std::vector<Datum> own;
+    const Graph& graph = originals_[model].graph;
+    for (const ValueId input : graph.inputs()) {
+      const std::string& mapped = entries_[model].inputs.at(graph.value(input).name);
+      own.push_back(data[position_of(fused_.graph, fused_.graph.inputs(), mapped)]);
+    }
+    return own;
+  }
+
+  Result<std::vector<std::vector<Datum>>> run_originals(const std::vector<Datum>& data) {
+    std::vector<std::vector<Datum>> results;
+    for (size_t m = 0; m < originals_.size(); ++m) {
+      Result<std::vector<Datum>> outputs = sessions_[m]->run(inputs_of(m, data));
+      if (!outputs) {
+        Error error = std::move(outputs).error();
+        if (error.where.file.empty())
+          error.where.file = originals_[m].path.empty() ? originals_[m].name : originals_[m].path;
+        return tl::unexpected(std::move(error));
+      }
+      results.push_back(std::move(*outputs));
+    }
+    return results;
+  }
+
+  Result<Run> compare_all(const std::vector<Datum>& data, const std::vector<std::vector<Datum>>& references) {
+    Run run;
+    const Result<std::vector<Datum>> outputs = fused_session_->run(data);
+    if (!outputs && is_about_the_machine(outputs.error().code)) return tl::unexpected(outputs.error());
+    for (size_t m = 0; m < originals_.size(); ++m) {
+      const Graph& graph = originals_[m].graph;
+      for (size_t i = 0; i < graph.outputs().size(); ++i) {
+        const std::string& name = graph.value(graph.outputs()[i]).name;
+        const std::string& mapped = entries_[m].outputs.at(name);
+        if (!outputs) {
+          run.outputs.push_back(
+              {mapped, false, 0, 0, "the fused model does not run: " + outputs.error().to_string()});
+          continue;
+        }
+        const Datum& reference = references[m][i];
+        const Datum& fused = (*outputs)[position_of(fused_.graph, fused_.graph.outputs(), mapped)];
+        OutputDifference difference = compare(mapped, reference, fused, tolerances_[m][i]);
+        if (!difference.passed) {
+          MTS_ASSIGN(const bool tie, is_tie(m, i, data, reference, fused));
+          if (tie) difference.passed = true, difference.error = 0, difference.reason.clear();
+        }
+        degeneracy_.note(m, name, mapped, reference);
+        run.outputs.push_back(std::move(difference));
+      }
+    }
+    return run;
+  }
+
+  // Runs the original once more with the indexed values as an output.
+  Result<bool> is_tie(size_t m, size_t position, const std::vector<Datum>& data, const Datum& reference,
+                      const Datum& fused) {
+    const Model& original = originals_[m];
+    const std::optional<IndexOutput> index = index_output(original.graph, position);
+    if (!index || reference.tensor() == nullptr || fused.tensor() == nullptr) return false;
+    Model instrumented;
+    instrumented.name = original.name;
+    instrumented.path = original.path;
+    instrumented.ir_version = original.ir_version;
+    instrumented.opsets = original.opsets;
+    instrumented.graph = std::move(*original.graph.clone());
+    instrumented.graph.add_output(index->data);
+    MTS_ASSIGN(const std::unique_ptr<Session> session, factory_(instrumented));
+    MTS_ASSIGN(const std::vector<Datum> outputs, session->run(inputs_of(m, data)));
+    const Tensor* values = outputs.back().tensor();
+    if (values == nullptr || !is_float(values->dtype())) return false;
+    const double relative =
+        std::max(tolerance_of(values->dtype()), tolerances_of(instrumented.graph).back().relative);
+    return ties(*index, *values, *reference.tensor(), *fused.tensor(), relative);
+  }
+
+  const Model& fused_;
+  const std::vector<Model>& originals_;
+  const SessionFactory& factory_;
+  const VerifyOptions& options_;
+  std::vector<ModelEntry> entries_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::unique_ptr<Session> fused_session_;
+  std::vector<std::vector<Tolerance>> tolerances_;
+  Degeneracy degeneracy_;
+  VerifyReport report_;
+};
+
+}  // namespace
+}  // namespace check
+
+bool VerifyReport::passed() const {
+  const bool structure =
+      std::ranges::all_of(structural, [](const Structural& s) { return s.passed || !s.enforced; });
+  const bool numbers = std::ranges::all_of(
+      runs, [](const Run& run) { return std::ranges::all_of(run.outputs, &OutputDifference::passed); });
+  return structure && numbers && !runs.empty();
+}
+
+Result<VerifyReport> verify(const Model& fused, const std::vector<Model>& originals,
+                            const SessionFactory& sessions, const VerifyOptions& options) {
+  return check::Verification(fused, originals, sessions, options).run();
+}
+
+}  // namespace mts

@@ -1,0 +1,178 @@
+// Roots, views, liveness and placement (see compile.h and plan.h).
+#include "exec/compile.h"
+#include "exec/geometry.h"
+#include "exec/memory.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+namespace mts::exec {
+namespace {
+
+class MemoryAssigner {
+ public:
+  explicit MemoryAssigner(ExecPlan& plan) : plan_(plan) {}
+
+  void run() {
+    plan_.roots.clear();
+    plan_.datum_slots = 0;
+    for (PlanValue& value : plan_.values) value.root = -1, value.offset = 0;
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      PlanValue& input = plan_.value(plan_.inputs[i]);
+      if (input.root < 0) input.root = add_root(Storage::kInput, static_cast<int32_t>(i), input.bytes);
+    }
+    for (PlanValue& value : plan_.values) {
+      if (value.is_constant()) value.root = add_root(Storage::kConstant, value.constant, value.bytes);
+    }
+    for (Step& step : plan_.steps) assign_outputs(step);
+    for (ValueIndex output : plan_.outputs) {
+      Root& root = plan_.roots[static_cast<size_t>(plan_.value(output).root)];
+      if (root.storage == Storage::kArena) root.storage = Storage::kOutput;
+    }
+    find_intervals();
+    place_arena();
+  }
+
+ private:
+  int32_t add_root(Storage storage, int32_t slot, uint64_t bytes) {
+    plan_.roots.push_back(Root{.storage = storage, .slot = slot, .bytes = bytes});
+    return static_cast<int32_t>(plan_.roots.size() - 1);
+  }
+
+  void assign_outputs(Step& step) {
+    if (step.kind == StepKind::kHost) {
+      for (ValueIndex output : step.outputs) {
+        if (output != kAbsent)
+          plan_.value(output).root = add_root(Storage::kHost, plan_.datum_slots++, plan_.value(output).bytes);
+      }
+      return;
+    }
+    if (step.kind == StepKind::kView && !is_parts(step)) {
+      const PlanValue& from = plan_.value(step.inputs[0]);
+      PlanValue& to = plan_.value(step.outputs[0]);
+      to.root = from.root;
+      to.offset = from.offset;
+      return;
+    }
+    if (step.op == "Split" && is_outer_axis(step, step.inputs[0])) {
+      const PlanValue& from = plan_.value(step.inputs[0]);
+      uint64_t offset = from.offset;
+      for (ValueIndex output : step.outputs) {
+        if (output == kAbsent) return;
+        plan_.value(output).root = from.root;
+        plan_.value(output).offset = offset;
+        offset += plan_.value(output).bytes;
+      }
+      step.kind = StepKind::kView;
+      return;
+    }
+    for (ValueIndex output : step.outputs) {
+      if (output != kAbsent)
+        plan_.value(output).root = add_root(Storage::kArena, -1, plan_.value(output).bytes);
+    }
+    if (step.op == "Concat" && is_outer_axis(step, step.outputs[0])) gather_parts(step);
+  }
+
+  static bool is_parts(const Step& step) { return step.op == "Split" || step.op == "Concat"; }
+
+  // Whether the parts along the node's axis lie one after another in the whole's memory.
+  bool is_outer_axis(const Step& step, ValueIndex whole_index) const {
+    if (step.node == kNoNode) return false;
+    const PlanValue& whole = plan_.value(whole_index);
+    const Node& node = plan_.graph->node(step.node);
+    const auto axis = normal_axis(node.int_or("axis", step.op == "Split" ? 0 : 1), whole.dims.size());
+    if (!axis) return false;
+    if (bit_width(whole.dtype) < 8) return false;
+    // A backend's layout keeps the batch axis outermost; what lies inside is its own affair.
+    for (const std::vector<ValueIndex>* side : {&step.inputs, &step.outputs}) {
+      for (ValueIndex i : *side) {
+        if (i != kAbsent && plan_.value(i).is_static && !plan_.value(i).is_constant() &&
+            plan_.value(i).layout != whole.layout && plan_.value(i).dims.size() == whole.dims.size()) {
+          return false;
+        }
+      }
+    }
+    if (whole.layout != 0) return *axis == 0;
+    return element_count(std::span(whole.dims).first(*axis)) == 1;
+  }
+
+  // Lets the producers of the parts write into the whole; what cannot be moved is copied by the Concat step.
+  void gather_parts(Step& step) {
+    const ValueIndex whole = step.outputs[0];
+    uint64_t offset = 0;
+    bool all = true;
+    for (ValueIndex part : step.inputs) {
+      PlanValue& value = plan_.value(part);
+      const Root& root = plan_.roots[static_cast<size_t>(value.root)];
+      const bool movable = root.storage == Storage::kArena && value.offset == 0 &&
+                           value.bytes == root.bytes && value.root != plan_.value(whole).root;
+      if (movable) {
+        const int32_t old = value.root;
+        for (PlanValue& other : plan_.values) {
+          if (other.root != old) continue;
+          other.root = plan_.value(whole).root;
+          other.offset += offset;
+        }
+      } else {
+        all = false;
+      }
+      offset += value.bytes;
+    }
+    if (all) step.kind = StepKind::kView;
+  }
+
+  void find_intervals() {
+    std::vector<bool> seen(plan_.roots.size(), false);
+    const auto touch = [&](ValueIndex i, size_t at) {
+      if (i == kAbsent) return;
+      const auto root_index = static_cast<size_t>(plan_.value(i).root);
+      Root& root = plan_.roots[root_index];
+      const auto step = static_cast<int32_t>(at);
+      if (!seen[root_index]) root.first = root.last = step;
+      seen[root_index] = true;
+      root.first = std::min(root.first, step);
+      root.last = std::max(root.last, step);
+    };
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      const Step& step = plan_.steps[i];
+      for (const std::vector<ValueIndex>* list : {&step.inputs, &step.outputs, &step.captures}) {
+        for (ValueIndex value : *list) touch(value, i);
+      }
+    }
+    for (ValueIndex output : plan_.outputs) {
+      if (!plan_.steps.empty()) touch(output, plan_.steps.size() - 1);
+    }
+  }
+
+  void place_arena() {
+    std::vector<bool> used(plan_.roots.size(), false);
+    for (const PlanValue& value : plan_.values) {
+      if (value.root >= 0) used[static_cast<size_t>(value.root)] = true;
+    }
+    std::vector<Block> blocks;
+    std::vector<size_t> owners;
+    int32_t output_slots = 0;
+    for (size_t i = 0; i < plan_.roots.size(); ++i) {
+      Root& root = plan_.roots[i];
+      if (!used[i]) root.bytes = 0;
+      if (root.storage == Storage::kOutput) root.slot = output_slots++;
+      if (root.storage != Storage::kArena) continue;
+      blocks.push_back({root.bytes, root.first, root.last});
+      owners.push_back(i);
+    }
+    const Placement placement = place(blocks);
+    for (size_t i = 0; i < owners.size(); ++i) plan_.roots[owners[i]].offset = placement.offsets[i];
+    plan_.arena_bytes = placement.arena_bytes;
+    plan_.output_slots = output_slots;
+  }
+
+  ExecPlan& plan_;
+};
+
+}  // namespace
+
+void assign_memory(ExecPlan& plan) { MemoryAssigner(plan).run(); }
+
+}  // namespace mts::exec

@@ -1,0 +1,220 @@
+// Conv, ConvTranspose and pools with oneDNN.
+#include "exec/cpu/dnnl.h"
+#include "exec/geometry.h"
+
+#include <algorithm>
+
+namespace mts::exec {
+namespace {
+
+using dnnl::memory;
+
+bool is_float(const ExecPlan& plan, const Step& step) {
+  const auto all = [&](const std::vector<ValueIndex>& values) {
+    return std::all_of(values.begin(), values.end(),
+                       [&](ValueIndex v) { return v == kAbsent || plan.value(v).dtype == DType::kFloat32; });
+  };
+  return all(step.inputs) && all(step.outputs);
+}
+
+bool is_empty(const Dims& dims) { return element_count(dims) == 0; }
+
+std::vector<int64_t> minus_one(std::vector<int64_t> values) {
+  for (int64_t& v : values) --v;
+  return values;
+}
+
+// The bias as the primitive takes it: a vector, absent when the node has none.
+ValueIndex bias_of(const Step& step) { return step.node_inputs > 2 ? step.inputs[2] : kAbsent; }
+
+struct ConvShapes {
+  Window window;
+  Dims weight;                          // [G,] O, I, k... as oneDNN wants them
+  std::vector<int64_t> weight_strides;  // over the model's bytes
+};
+
+Result<ConvShapes> conv_shapes(const ExecPlan& plan, const Step& step) {
+  const Dims& weight = plan.value(step.inputs[1]).dims;
+  ConvShapes shapes;
+  MTS_ASSIGN(shapes.window, window_of(plan.graph->node(step.node), plan.value(step.inputs[0]).dims, weight));
+  const int64_t groups = shapes.window.groups;
+  const std::vector<int64_t> strides = row_major_strides(weight);
+  Dims dims = weight;
+  std::vector<int64_t> lie = strides;
+  if (shapes.window.transposed) {
+    // ONNX: [I, O/g, k...]; oneDNN: [g, O/g, I/g, k...].
+    dims[0] = weight[1];
+    dims[1] = weight[0] / groups;
+    std::swap(lie[0], lie[1]);
+  } else {
+    dims[0] = weight[0] / groups;
+  }
+  if (groups > 1) {
+    const int64_t per_group = weight[0] / groups * strides[0];
+    dims.insert(dims.begin(), groups);
+    lie.insert(lie.begin(), per_group);
+  }
+  shapes.weight = std::move(dims);
+  shapes.weight_strides = std::move(lie);
+  return shapes;
+}
+
+// The end padding that makes the primitive's formula give the output that ONNX wants.
+std::vector<int64_t> end_padding(const Window& w, const Dims& input) {
+  std::vector<int64_t> pads = w.pads_end;
+  if (w.transposed) {
+    // Output padding: the formula of the transposed convolution with a smaller end.
+    for (size_t i = 0; i < pads.size(); ++i) pads[i] -= w.output_padding[i];
+    return pads;
+  }
+  for (size_t i = 0; i < pads.size(); ++i) {
+    const int64_t reach = (w.kernel[i] - 1) * w.dilations[i] + 1;
+    pads[i] = (w.output[i] - 1) * w.strides[i] + reach - input[i + 2] - w.pads_begin[i];
+  }
+  return pads;
+}
+
+struct Prepared {
+  dnnl::primitive primitive;
+  memory::desc source, weight, bias, output, scratchpad;
+  std::string implementation;
+};
+
+template <class Primitive, class Algorithm>
+Prepared describe(Device& device, Algorithm algorithm, const ConvShapes& shapes, const Epilogue& epilogue,
+                  const memory::desc& source, const memory::desc& weight, const memory::desc& bias,
+                  const memory::desc& output, const Dims& input) {
+  const Window& w = shapes.window;
+  const typename Primitive::primitive_desc descriptor(
+      device.engine, dnnl::prop_kind::forward_inference, algorithm, source, weight, bias, output, w.strides,
+      minus_one(w.dilations), w.pads_begin, end_padding(w, input), epilogue.attributes);
+  return {Primitive(descriptor),     descriptor.src_desc(), descriptor.weights_desc(),
+          descriptor.bias_desc(),    descriptor.dst_desc(), descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
+}
+
+Prepared describe(Device& device, const ExecPlan& plan, const Step& step, const ConvShapes& shapes,
+                  const Epilogue& epilogue, int32_t layout) {
+  const PlanValue& input = plan.value(step.inputs[0]);
+  const PlanValue& output = plan.value(step.outputs[0]);
+  const memory::desc weight =
+      plan.value(step.inputs[1]).is_constant()
+          ? memory::desc(shapes.weight, memory::data_type::f32, memory::format_tag::any)
+          : memory::desc(shapes.weight, memory::data_type::f32, shapes.weight_strides);
+  const memory::desc bias = bias_of(step) == kAbsent ? memory::desc() : plain({output.dims[1]});
+  const memory::desc source = desc_of(input.dims, layout), target = desc_of(output.dims, layout);
+  if (shapes.window.transposed) {
+    return describe<dnnl::deconvolution_forward>(device, dnnl::algorithm::deconvolution_direct, shapes,
+                                                 epilogue, source, weight, bias, target, input.dims);
+  }
+  return describe<dnnl::convolution_forward>(device, dnnl::algorithm::convolution_direct, shapes, epilogue,
+                                             source, weight, bias, target, input.dims);
+}
+
+}  // namespace
+
+bool accepts_conv(const ExecPlan& plan, const Step& step) {
+  if (step.op != "Conv" && step.op != "ConvTranspose") return false;
+  if (!is_float(plan, step) || step.outputs.size() != 1) return false;
+  const PlanValue& input = plan.value(step.inputs[0]);
+  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) ||
+      is_empty(plan.value(step.outputs[0]).dims))
+    return false;
+  return conv_shapes(plan, step).has_value();
+}
+
+int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& step) {
+  const auto shapes = conv_shapes(plan, step);
+  if (!shapes) return kRowMajor;
+  try {
+    const Epilogue epilogue = epilogue_of(plan, step, plan.value(step.outputs[0]).dims, kChannelsLast, 1);
+    const Prepared prepared = describe(device, plan, step, *shapes, epilogue, kChannelsLast);
+    return prepared.implementation.starts_with("ref") ? kRowMajor : kChannelsLast;
+  } catch (const dnnl::error&) {
+    return kRowMajor;
+  }
+}
+
+KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step) {
+  return guarded(plan, step, [&]() -> KernelResult {
+    MTS_ASSIGN(const ConvShapes shapes, conv_shapes(plan, step));
+    const PlanValue& output = plan.value(step.outputs[0]);
+    const int32_t layout = layout_between(plan.value(step.inputs[0]), output);
+    const Epilogue epilogue = epilogue_of(plan, step, output.dims, layout, 1);
+    const Prepared prepared = describe(device, plan, step, shapes, epilogue, layout);
+    auto kernel = std::make_unique<DnnlKernel>(device, prepared.primitive, prepared.scratchpad);
+    kernel->bind(DNNL_ARG_SRC, step.inputs[0], prepared.source);
+    const memory::desc given(shapes.weight, memory::data_type::f32, shapes.weight_strides);
+    if (plan.value(step.inputs[1]).is_constant()) {
+      bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], given, prepared.weight);
+    } else {
+      kernel->bind(DNNL_ARG_WEIGHTS, step.inputs[1], given);
+    }
+    if (bias_of(step) != kAbsent) kernel->bind(DNNL_ARG_BIAS, bias_of(step), prepared.bias);
+    kernel->bind(DNNL_ARG_DST, step.outputs[0], prepared.output);
+    bind_epilogue(*kernel, epilogue);
+    return kernel;
+  });
+}
+
+bool accepts_pool(const ExecPlan& plan, const Step& step) {
+  const bool global = step.op == "GlobalAveragePool" || step.op == "GlobalMaxPool";
+  if (!global && step.op != "MaxPool" && step.op != "AveragePool") return false;
+  if (!is_float(plan, step) || step.outputs.size() != 1) return false;
+  const PlanValue& input = plan.value(step.inputs[0]);
+  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) ||
+      is_empty(plan.value(step.outputs[0]).dims))
+    return false;
+  if (global) return true;
+  const Node& node = plan.graph->node(step.node);
+  const auto window = window_of(node, input.dims, {});
+  if (!window) return false;
+  const std::vector<int64_t> end = end_padding(*window, input.dims);
+  for (size_t i = 0; i < end.size(); ++i) {
+    // A window that sticks out beyond the padding divides by fewer elements than oneDNN would count.
+    if (step.op == "AveragePool" && node.int_or("count_include_pad", 0) != 0 && end[i] > window->pads_end[i])
+      return false;
+    // Every window must hold an element.
+    const int64_t reach = (window->kernel[i] - 1) * window->dilations[i] + 1;
+    if (window->pads_begin[i] >= reach || end[i] >= reach) return false;
+    if (window->dilations[i] != 1 && (window->pads_begin[i] > 0 || end[i] > 0)) return false;
+  }
+  return true;
+}
+
+KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step) {
+  return guarded(plan, step, [&]() -> KernelResult {
+    const PlanValue& input = plan.value(step.inputs[0]);
+    const PlanValue& output = plan.value(step.outputs[0]);
+    const bool is_max = step.op == "MaxPool" || step.op == "GlobalMaxPool";
+    const Node& node = plan.graph->node(step.node);
+    Window window;
+    if (step.op.starts_with("Global")) {
+      window.kernel.assign(input.dims.begin() + 2, input.dims.end());
+      const size_t spatial = window.kernel.size();
+      window.strides = window.dilations = window.output = std::vector<int64_t>(spatial, 1);
+      window.pads_begin = window.pads_end = std::vector<int64_t>(spatial, 0);
+    } else {
+      MTS_ASSIGN(window, window_of(node, input.dims, {}));
+    }
+    const auto algorithm = is_max ? dnnl::algorithm::pooling_max
+                           : node.int_or("count_include_pad", 0) != 0
+                               ? dnnl::algorithm::pooling_avg_include_padding
+                               : dnnl::algorithm::pooling_avg_exclude_padding;
+    const int32_t layout = layout_between(input, output);
+    const memory::desc source = desc_of(input.dims, layout), target = desc_of(output.dims, layout);
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::pooling_forward::primitive_desc descriptor(
+        device.engine, dnnl::prop_kind::forward_inference, algorithm, source, target, window.strides,
+        window.kernel, minus_one(window.dilations), window.pads_begin, end_padding(window, input.dims),
+        attributes);
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor), descriptor.scratchpad_desc());
+    kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
+    kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
+    return kernel;
+  });
+}
+
+}  // namespace mts::exec

@@ -1,0 +1,264 @@
+#include "exec/cpu/dnnl.h"
+
+#include "exec/geometry.h"
+
+#include <algorithm>
+
+namespace mts::exec {
+namespace {
+
+using dnnl::memory;
+
+std::optional<float> scalar(const ExecPlan& plan, ValueIndex index) {
+  const PlanValue& value = plan.value(index);
+  if (!value.is_constant() || value.dtype != DType::kFloat32 || element_count(value.dims) != 1)
+    return std::nullopt;
+  return *plan.constants[static_cast<size_t>(value.constant)].tensor()->as<float>();
+}
+
+// `dims` of an operand aligned to the output's rank.
+std::vector<int64_t> aligned(const Dims& dims, size_t rank) {
+  std::vector<int64_t> result(rank, 1);
+  for (size_t i = 0; i < dims.size() && i < rank; ++i) result[rank - 1 - i] = dims[dims.size() - 1 - i];
+  return result;
+}
+
+bool is_along(const Dims& dims, size_t rank, size_t axis, int64_t extent) {
+  if (dims.size() > rank) return false;
+  const std::vector<int64_t> full = aligned(dims, rank);
+  for (size_t i = 0; i < rank; ++i) {
+    if (full[i] != (i == axis ? extent : 1)) return false;
+  }
+  return true;
+}
+
+std::optional<dnnl::algorithm> binary_of(ElementOp op) {
+  switch (op) {
+    case ElementOp::kAdd:
+      return dnnl::algorithm::binary_add;
+    case ElementOp::kSub:
+      return dnnl::algorithm::binary_sub;
+    case ElementOp::kMul:
+      return dnnl::algorithm::binary_mul;
+    case ElementOp::kDiv:
+      return dnnl::algorithm::binary_div;
+    default:
+      return std::nullopt;  // max and min differ on NaN
+  }
+}
+
+struct Eltwise {
+  dnnl::algorithm algorithm;
+  float alpha, beta;
+};
+std::optional<Eltwise> eltwise_of(const Instruction& i) {
+  using A = dnnl::algorithm;
+  switch (i.op) {
+    case ElementOp::kRelu:
+      return Eltwise{A::eltwise_relu, 0.f, 0.f};
+    case ElementOp::kLeakyRelu:
+      return Eltwise{A::eltwise_relu, i.alpha, 0.f};
+    case ElementOp::kElu:
+      return Eltwise{A::eltwise_elu, i.alpha, 0.f};
+    case ElementOp::kSigmoid:
+      return Eltwise{A::eltwise_logistic, 0.f, 0.f};
+    case ElementOp::kTanh:
+      return Eltwise{A::eltwise_tanh, 0.f, 0.f};
+    case ElementOp::kClip:
+      return i.alpha <= i.beta ? std::optional(Eltwise{A::eltwise_clip, i.alpha, i.beta}) : std::nullopt;
+    case ElementOp::kHardSigmoid:
+      return Eltwise{A::eltwise_hardsigmoid, i.alpha, i.beta};
+    case ElementOp::kHardSwish:
+      return Eltwise{A::eltwise_hardswish, 1.f / 6.f, 0.5f};
+    case ElementOp::kGeluErf:
+      return Eltwise{A::eltwise_gelu_erf, 0.f, 0.f};
+    case ElementOp::kGeluTanh:
+      return Eltwise{A::eltwise_gelu_tanh, 0.f, 0.f};
+    case ElementOp::kSilu:
+      return Eltwise{A::eltwise_swish, 1.f, 0.f};
+    case ElementOp::kSquare:
+      return Eltwise{A::eltwise_square, 0.f, 0.f};
+    case ElementOp::kAbs:
+      return Eltwise{A::eltwise_abs, 0.f, 0.f};
+    case ElementOp::kLinear:
+      return Eltwise{A::eltwise_linear, i.alpha, i.beta};
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<memory> PackedWeights::find(const std::string& key) const {
+  const auto found = packed_.find(key);
+  return found == packed_.end() ? std::nullopt : std::optional(found->second);
+}
+void PackedWeights::keep(const std::string& key, memory packed) {
+  bytes_ += packed.get_desc().get_size();
+  packed_.emplace(key, std::move(packed));
+}
+
+bool is_ambiguous(const Dims& dims) {
+  return dims.size() < 3 || dims[1] == 1 || element_count(std::span(dims).subspan(2)) == 1 ||
+         element_count(dims) == 0;
+}
+
+int32_t layout_between(const PlanValue& input, const PlanValue& output) {
+  const bool any = is_ambiguous(input.dims) && is_ambiguous(output.dims);
+  return any || input.layout == kChannelsLast || output.layout == kChannelsLast ? kChannelsLast : kRowMajor;
+}
+
+memory::desc plain(const std::vector<int64_t>& dims) {
+  return memory::desc(dims, memory::data_type::f32, row_major_strides(dims));
+}
+
+memory::desc desc_of(const Dims& dims, int32_t layout) {
+  if (layout == kRowMajor || dims.size() < 3) return plain(dims);
+  std::vector<int64_t> strides(dims.size());
+  int64_t stride = dims[1];
+  strides[1] = 1;
+  for (size_t i = dims.size(); i-- > 2;) {
+    strides[i] = stride;
+    stride *= dims[i];
+  }
+  strides[0] = stride;
+  return memory::desc(dims, memory::data_type::f32, strides);
+}
+
+DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::desc& scratchpad)
+    : device_(device), primitive_(std::move(primitive)), workspace_(scratchpad.get_size()) {
+  if (workspace_ == 0) return;
+  scratchpad_ = memory(scratchpad, device.engine, nullptr);
+  arguments_[DNNL_ARG_SCRATCHPAD] = scratchpad_;
+}
+void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc) {
+  memory handle(desc, device_.engine, nullptr);
+  arguments_[argument] = handle;
+  operands_.push_back({value, std::move(handle)});
+}
+bool DnnlKernel::reads(ValueIndex value) const {
+  return std::any_of(operands_.begin(), operands_.end(),
+                     [&](const Operand& operand) { return operand.value == value; });
+}
+void DnnlKernel::bind(int argument, memory fixed) { arguments_[argument] = std::move(fixed); }
+
+Result<void> DnnlKernel::launch(const Pointers& pointers) {
+  for (Operand& operand : operands_) operand.memory.set_data_handle(pointers[operand.value]);
+  if (workspace_ != 0) scratchpad_.set_data_handle(pointers.workspace);
+  try {
+    primitive_.execute(device_.stream, arguments_);
+  } catch (const dnnl::error& error) {
+    return fail(ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
+  }
+  return {};
+}
+
+bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
+                const PlanValue& output, size_t channel_axis) {
+  if (!is_binary(instruction.op)) return eltwise_of(instruction).has_value();
+  if (!binary_of(instruction.op)) return false;
+  const PlanValue& value = plan.value(operand);
+  if (value.dtype != DType::kFloat32 || !value.is_static) return false;
+  return scalar(plan, operand) || value.dims == output.dims ||
+         is_along(value.dims, output.dims.size(), channel_axis, output.dims[channel_axis]);
+}
+
+Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
+                     size_t channel_axis) {
+  Epilogue result;
+  dnnl::post_ops ops;
+  for (const Instruction& instruction : step.program.code) {
+    if (!is_binary(instruction.op)) {
+      const Eltwise eltwise = *eltwise_of(instruction);
+      ops.append_eltwise(eltwise.algorithm, eltwise.alpha, eltwise.beta);
+      continue;
+    }
+    const ValueIndex operand = step.inputs[static_cast<size_t>(step.node_inputs + instruction.b - 1)];
+    if (const auto constant = scalar(plan, operand)) {
+      const float c = *constant;
+      switch (instruction.op) {
+        case ElementOp::kAdd:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, c);
+          break;
+        case ElementOp::kSub:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, -c);
+          break;
+        case ElementOp::kMul:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, c, 0.f);
+          break;
+        default:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f / c, 0.f);
+          break;
+      }
+      continue;
+    }
+    const PlanValue& value = plan.value(operand);
+    std::vector<int64_t> seen(dims.size(), 1);
+    if (element_count(value.dims) == element_count(dims)) {
+      seen = dims;
+    } else {
+      seen[channel_axis] = dims[channel_axis];
+    }
+    const memory::desc desc = seen == dims ? desc_of(dims, layout) : plain(seen);
+    const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1;
+    ops.append_binary(*binary_of(instruction.op), desc);
+    result.operands.push_back({argument, operand, desc});
+  }
+  result.attributes.set_post_ops(ops);
+  result.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return result;
+}
+
+void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue) {
+  for (const Epilogue::Operand& operand : epilogue.operands)
+    kernel.bind(operand.argument, operand.value, operand.desc);
+}
+
+void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan,
+                   ValueIndex constant, const memory::desc& given, const memory::desc& wanted, float scale) {
+  if (given == wanted && scale == 1.f) return kernel.bind(argument, constant, given);
+  const PlanValue& value = plan.value(constant);
+  const Tensor& tensor = *plan.constants[static_cast<size_t>(value.constant)].tensor();
+  // oneDNN takes a mutable pointer for what it only reads.
+  memory raw(given, device.engine, const_cast<std::byte*>(tensor.data()));
+  std::string key = std::to_string(index(value.id)) + ":" + std::to_string(scale);
+  for (const memory::dims& part : {wanted.get_dims(), wanted.get_padded_dims(), wanted.get_strides(),
+                                   wanted.get_inner_blks(), wanted.get_inner_idxs()}) {
+    key += to_string(part);
+  }
+  const bool reusable = value.id != kNoValue && plan.graph->value(value.id).is_constant();
+  if (reusable) {
+    if (auto found = device.weights.find(key)) return kernel.bind(argument, *found);
+  }
+  memory packed(wanted, device.engine);
+  dnnl::primitive_attr attributes;
+  if (scale != 1.f) attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+  dnnl::reorder reorder(
+      dnnl::reorder::primitive_desc(device.engine, given, device.engine, wanted, attributes));
+  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, raw}, {DNNL_ARG_DST, packed}};
+  if (scale != 1.f) {
+    arguments[DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC] = memory(plain({1}), device.engine, &scale);
+  }
+  reorder.execute(device.stream, arguments);
+  device.stream.wait();
+  if (reusable) device.weights.keep(key, packed);
+  kernel.bind(argument, std::move(packed));
+}
+
+KernelResult make_reorder(Device& device, const ExecPlan& plan, const Step& step) {
+  return guarded(plan, step, [&]() -> KernelResult {
+    const PlanValue& from = plan.value(step.inputs[0]);
+    const PlanValue& to = plan.value(step.outputs[0]);
+    const memory::desc source = desc_of(from.dims, from.layout), target = desc_of(to.dims, to.layout);
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::reorder::primitive_desc descriptor(device.engine, source, device.engine, target, attributes);
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::reorder(descriptor), descriptor.scratchpad_desc());
+    kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
+    kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
+    return kernel;
+  });
+}
+
+}  // namespace mts::exec

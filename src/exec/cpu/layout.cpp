@@ -1,0 +1,142 @@
+#include "exec/cpu/layout.h"
+
+#include "exec/geometry.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace mts::exec {
+namespace {
+
+class LayoutChooser {
+ public:
+  LayoutChooser(Device& device, ExecPlan& plan) : device_(device), plan_(plan) {}
+
+  void run() {
+    std::vector<Step> steps = std::move(plan_.steps);
+    plan_.steps.clear();
+    for (Step& step : steps) {
+      visit(step);
+      plan_.steps.push_back(std::move(step));
+    }
+    for (ValueIndex& output : plan_.outputs) output = as(output, kRowMajor);
+    plan_.layouts = {"row-major", "channels-last"};
+  }
+
+ private:
+  int32_t layout(ValueIndex v) const { return plan_.value(v).layout; }
+  const Dims& dims(ValueIndex v) const { return plan_.value(v).dims; }
+
+  void visit(Step& step) {
+    if (step.kind == StepKind::kHost || step.kind == StepKind::kView) return all_row_major(step);
+    if (step.op == "Conv" || step.op == "ConvTranspose") return conv(step);
+    const bool follows = step.op == "MaxPool" || step.op == "AveragePool" || step.op == "GlobalMaxPool" ||
+                         step.op == "GlobalAveragePool";
+    if (follows) return set(step.outputs[0], layout(step.inputs[0]));
+    if (step.op == "Elementwise") return elementwise(step);
+    if (step.op.starts_with("Reduce")) {
+      for (size_t i = 1; i < step.inputs.size(); ++i) convert(step.inputs[i], kRowMajor);
+      return;  // reads any layout
+    }
+    if (step.op == "Concat" && along_batch(step)) return concat(step);
+    all_row_major(step);
+  }
+
+  void all_row_major(Step& step) {
+    for (std::vector<ValueIndex>* list : {&step.inputs, &step.captures}) {
+      for (ValueIndex& input : *list) convert(input, kRowMajor);
+    }
+  }
+
+  void set(ValueIndex v, int32_t wanted) {
+    plan_.value(v).layout = is_ambiguous(dims(v)) ? kRowMajor : wanted;
+  }
+
+  void conv(Step& step) {
+    const int32_t wanted = preferred_conv_layout(device_, plan_, step);
+    convert(step.inputs[0], wanted);
+    for (int32_t i = 1; i < step.node_inputs; ++i) convert(step.inputs[static_cast<size_t>(i)], kRowMajor);
+    set(step.outputs[0], wanted);
+    for (size_t i = static_cast<size_t>(step.node_inputs); i < step.inputs.size(); ++i) {
+      if (dims(step.inputs[i]) == dims(step.outputs[0])) convert(step.inputs[i], layout(step.outputs[0]));
+    }
+  }
+
+  void elementwise(Step& step) {
+    const Dims& whole = dims(step.outputs[0]);
+    bool last = false;
+    for (ValueIndex input : step.inputs)
+      last = last || (layout(input) == kChannelsLast && dims(input) == whole);
+    const int32_t wanted = last ? kChannelsLast : kRowMajor;
+    for (ValueIndex& input : step.inputs) {
+      // A broadcast operand is read through its row-major strides; a constant of full size is too.
+      const bool whole_size = dims(input) == whole && !plan_.value(input).is_constant();
+      convert(input, whole_size ? wanted : kRowMajor);
+    }
+    set(step.outputs[0], wanted);
+  }
+
+  bool along_batch(const Step& step) const {
+    const auto axis =
+        normal_axis(plan_.graph->node(step.node).int_or("axis", 1), dims(step.outputs[0]).size());
+    return axis && *axis == 0;
+  }
+  // Parts of a batch keep their layout when all have the same.
+  void concat(Step& step) {
+    const bool last = std::all_of(step.inputs.begin(), step.inputs.end(),
+                                  [&](ValueIndex v) { return layout(v) == kChannelsLast; });
+    if (!last) return all_row_major(step);
+    set(step.outputs[0], kChannelsLast);
+  }
+
+  void convert(ValueIndex& v, int32_t wanted) {
+    if (v != kAbsent) v = as(v, wanted);
+  }
+
+  // The value in that layout: itself, or a copy (one for all who ask).
+  ValueIndex as(ValueIndex v, int32_t wanted) {
+    if (!plan_.value(v).is_static || is_ambiguous(dims(v))) wanted = kRowMajor;
+    if (layout(v) == wanted) return v;
+    const auto found = copies_.find({v, wanted});
+    if (found != copies_.end()) return found->second;
+    const auto copy = static_cast<ValueIndex>(plan_.values.size());
+    PlanValue value = plan_.value(v);
+    value.layout = wanted;
+    value.id = kNoValue;
+    value.constant = -1;
+    plan_.values.push_back(std::move(value));
+    Step reorder;
+    reorder.kind = StepKind::kReorder;
+    reorder.op = "Reorder";
+    reorder.inputs = {v};
+    reorder.outputs = {copy};
+    reorder.node_inputs = 1;
+    plan_.steps.push_back(std::move(reorder));
+    copies_[{v, wanted}] = copy;
+    return copy;
+  }
+
+  Device& device_;
+  ExecPlan& plan_;
+  std::map<std::pair<ValueIndex, int32_t>, ValueIndex> copies_;
+};
+
+}  // namespace
+
+void choose_layouts(Device& device, ExecPlan& plan) { LayoutChooser(device, plan).run(); }
+
+std::vector<int64_t> strides_of(const Dims& dims, int32_t layout) {
+  if (layout == kRowMajor || dims.size() < 3) return row_major_strides(dims);
+  std::vector<int64_t> strides(dims.size());
+  int64_t stride = dims[1];
+  strides[1] = 1;
+  for (size_t i = dims.size(); i-- > 2;) {
+    strides[i] = stride;
+    stride *= dims[i];
+  }
+  strides[0] = stride;
+  return strides;
+}
+
+}  // namespace mts::exec

@@ -1,0 +1,291 @@
+// Included once for each instruction set, inside a namespace of its own. No function of the standard library
+// is called here: an inline function compiled for a newer instruction set could otherwise be linked into code
+// for an older one.
+
+using mts::exec::ElementOp;
+using mts::exec::TileOp;
+using mts::exec::TileOps;
+
+// exp: 2^n * p(r), Cephes' polynomial; relative error 2e-7. Flushes to 0 below -87.3, infinity above 88.7.
+inline float exp_of(float x) {
+  const float clamped = x < -87.33f ? -87.33f : (x > 88.72f ? 88.72f : x);
+  const float scaled = clamped * 1.44269504f;
+  const float n = (scaled + 12582912.f) - 12582912.f;  // to nearest
+  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  // Two steps, since n = 128 is reached near the upper end.
+  const int half = static_cast<int>(n) / 2, rest = static_cast<int>(n) - half;
+  const float low = __builtin_bit_cast(float, (half + 127) << 23),
+              high = __builtin_bit_cast(float, (rest + 127) << 23);
+  const float y = p * low * high;
+  const float infinity = __builtin_inff();
+  return x != x ? x : (x > 88.72f ? infinity : (x < -87.33f ? 0.f : y));
+}
+
+inline float sigmoid_of(float x) { return 1.f / (1.f + exp_of(-x)); }
+
+inline float tanh_of(float x) {
+  const float magnitude = x < 0.f ? -x : x;
+  const float clamped = magnitude > 9.1f ? 9.1f : magnitude;
+  // Near zero the exponential form cancels: odd polynomial there.
+  const float e = exp_of(2.f * clamped);
+  const float far = 1.f - 2.f / (e + 1.f);
+  const float s = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * s + 2.06390887954e-2f;
+  p = p * s - 5.37397155531e-2f;
+  p = p * s + 1.33314422036e-1f;
+  p = p * s - 3.33332819422e-1f;
+  const float near = p * s * x + x;
+  const float signed_far = x < 0.f ? -far : far;
+  return x != x ? x : (magnitude < 0.625f ? near : signed_far);
+}
+
+// erf: Abramowitz and Stegun 7.1.26 is too coarse; a rational approximation on [-4, 4] (as in Eigen), error
+// 3e-7.
+inline float erf_of(float x) {
+  const float c = x < -4.f ? -4.f : (x > 4.f ? 4.f : x);
+  const float s = c * c;
+  float p = -2.72614225801306e-10f;
+  p = p * s + 2.77068142495902e-08f;
+  p = p * s - 2.10102402082508e-06f;
+  p = p * s - 5.69250639462346e-05f;
+  p = p * s - 7.34990630326855e-04f;
+  p = p * s - 2.95459980854025e-03f;
+  p = p * s - 1.60960333262415e-02f;
+  p = p * c;
+  float q = -1.45660718464996e-05f;
+  q = q * s - 2.13374055278905e-04f;
+  q = q * s - 1.68282697438203e-03f;
+  q = q * s - 7.37332916720468e-03f;
+  q = q * s - 1.42647390514189e-02f;
+  return x != x ? x : p / q;
+}
+
+// log: Cephes; relative error 1e-7. -infinity at 0, NaN below.
+inline float log_of(float x) {
+  const float small = 1.17549435e-38f;
+  const bool denormal = x < small;
+  const float scaled = denormal ? x * 8388608.f : x;
+  const int bits = __builtin_bit_cast(int, scaled);
+  int exponent = ((bits >> 23) & 0xff) - 126;
+  float m = __builtin_bit_cast(float, (bits & 0x007fffff) | 0x3f000000);  // [0.5, 1)
+  const bool low = m < 0.707106781f;
+  m = low ? m + m - 1.f : m - 1.f;
+  exponent -= low ? 1 : 0;
+  const float e = static_cast<float>(exponent) - (denormal ? 23.f : 0.f);
+  const float z = m * m;
+  float p = 7.0376836292e-2f;
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  float y = p * m * z;
+  y = y - e * 2.12194440e-4f - 0.5f * z;
+  y = m + y + e * 0.693359375f;
+  const float infinity = __builtin_inff();
+  return x != x || x < 0.f ? __builtin_nanf("") : (x == 0.f ? -infinity : (x == infinity ? x : y));
+}
+
+template <class F>
+inline void each(float* out, const float* a, long n, F f) {
+  for (long i = 0; i < n; ++i) out[i] = f(a[i]);
+}
+template <class F>
+inline void each2(float* out, const float* a, const float* b, long n, F f) {
+  for (long i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
+}
+
+void op_add(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x + y; });
+}
+void op_sub(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x - y; });
+}
+void op_mul(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x * y; });
+}
+void op_div(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x / y; });
+}
+void op_pow(float* o, const float* a, const float* b, long n, float, float) {
+  bool square = true, root = true;
+  for (long i = 0; i < n; ++i) square = square && b[i] == 2.f;
+  for (long i = 0; i < n; ++i) root = root && b[i] == 0.5f;
+  if (square) return each(o, a, n, [](float x) { return x * x; });
+  if (root) return each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
+  for (long i = 0; i < n; ++i) o[i] = __builtin_powf(a[i], b[i]);
+}
+void op_max(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x != x || x > y ? x : y; });
+}
+void op_min(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x != x || x < y ? x : y; });
+}
+void op_prelu(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x < 0.f ? x * y : x; });
+}
+void op_relu(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x < 0.f ? 0.f : x; });
+}
+void op_leaky(float* o, const float* a, const float*, long n, float s, float) {
+  each(o, a, n, [s](float x) { return x < 0.f ? s * x : x; });
+}
+void op_elu(float* o, const float* a, const float*, long n, float s, float) {
+  each(o, a, n, [s](float x) {
+    const float near =
+        x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
+    return x < 0.f ? s * (x > -0.05f ? near : exp_of(x) - 1.f) : x;
+  });
+}
+void op_sigmoid(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return sigmoid_of(x); });
+}
+void op_tanh(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return tanh_of(x); });
+}
+void op_exp(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return exp_of(x); });
+}
+void op_log(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return log_of(x); });
+}
+void op_sqrt(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
+}
+void op_reciprocal(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return 1.f / x; });
+}
+void op_abs(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_fabsf(x); });
+}
+void op_neg(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return -x; });
+}
+void op_erf(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return erf_of(x); });
+}
+void op_clip(float* o, const float* a, const float*, long n, float low, float high) {
+  const float bottom = low < high ? low : high;
+  each(o, a, n, [=](float x) { return x < low ? bottom : (x > high ? high : x); });
+}
+void op_hard_sigmoid(float* o, const float* a, const float*, long n, float s, float t) {
+  each(o, a, n, [=](float x) {
+    const float y = s * x + t;
+    return y < 0.f ? 0.f : (y > 1.f ? 1.f : y);
+  });
+}
+void op_hard_swish(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) {
+    const float y = x * (1.f / 6.f) + 0.5f;
+    return x * (y < 0.f ? 0.f : (y > 1.f ? 1.f : y));
+  });
+}
+void op_gelu_erf(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
+}
+void op_gelu_tanh(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n,
+       [](float x) { return 0.5f * x * (1.f + tanh_of(0.7978845608f * (x + 0.044715f * x * x * x))); });
+}
+void op_silu(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x * sigmoid_of(x); });
+}
+void op_softplus(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
+}
+void op_square(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x * x; });
+}
+void op_floor(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_floorf(x); });
+}
+void op_ceil(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_ceilf(x); });
+}
+void op_linear(float* o, const float* a, const float*, long n, float s, float t) {
+  each(o, a, n, [=](float x) { return s * x + t; });
+}
+
+constexpr TileOp kElementwise[] = {
+    op_add,        op_sub,   op_mul,      op_div,     op_pow,   op_max,          op_min,        op_prelu,
+    op_relu,       op_leaky, op_elu,      op_sigmoid, op_tanh,  op_exp,          op_log,        op_sqrt,
+    op_reciprocal, op_abs,   op_neg,      op_erf,     op_clip,  op_hard_sigmoid, op_hard_swish, op_gelu_erf,
+    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_linear};
+static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
+              static_cast<unsigned long>(ElementOp::kLinear) + 1);
+
+// Reductions keep 16 partial results: vectorisable without reassociation, and more exact than one running
+// sum.
+constexpr int kLanes = 16;
+
+float sum_of(const float* x, long n) {
+  float lanes[kLanes] = {};
+  long i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
+  }
+  for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
+  float total = 0.f;
+  for (int l = 0; l < kLanes; ++l) total += lanes[l];
+  return total;
+}
+
+float sum_of_squares_of(const float* x, long n, float shift) {
+  float lanes[kLanes] = {};
+  long i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
+  }
+  for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
+  float total = 0.f;
+  for (int l = 0; l < kLanes; ++l) total += lanes[l];
+  return total;
+}
+
+float max_of(const float* x, long n) {
+  float lanes[kLanes];
+  for (int l = 0; l < kLanes; ++l) lanes[l] = -__builtin_inff();
+  long i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int l = 0; l < kLanes; ++l)
+      lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
+  }
+  for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
+  float best = lanes[0];
+  for (int l = 1; l < kLanes; ++l) best = lanes[l] > best || lanes[l] != lanes[l] ? lanes[l] : best;
+  return best;
+}
+
+void softmax_of(float* out, const float* x, long n) {
+  const float top = max_of(x, n);
+  for (long i = 0; i < n; ++i) out[i] = exp_of(x[i] - top);
+  const float inverse = 1.f / sum_of(out, n);
+  for (long i = 0; i < n; ++i) out[i] *= inverse;
+}
+
+void normalise_of(float* out, const float* x, const float* scale, const float* bias, long n, float mean,
+                  float inverse) {
+  if (scale != nullptr && bias != nullptr) {
+    for (long i = 0; i < n; ++i) out[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
+  } else if (scale != nullptr) {
+    for (long i = 0; i < n; ++i) out[i] = (x[i] - mean) * inverse * scale[i];
+  } else {
+    for (long i = 0; i < n; ++i) out[i] = (x[i] - mean) * inverse;
+  }
+}
+
+const TileOps& ops() {
+  static constexpr TileOps kOps = {kElementwise, sum_of, sum_of_squares_of, max_of, softmax_of, normalise_of};
+  return kOps;
+}

@@ -1,0 +1,6 @@
+// Compiled for avx512 (see the flags in CMakeLists.txt).
+#include "exec/cpu/tile_ops.h"
+
+namespace mts::exec::avx512 {
+#include "exec/cpu/tile_ops.inl"
+}  // namespace mts::exec::avx512

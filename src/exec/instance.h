@@ -1,0 +1,65 @@
+// A plan made ready to run: kernels prepared, memory bound, host steps interleaved.
+//
+// In: a placed plan and the backend that it was compiled for. `run` takes one datum a graph input, of the
+// shapes that the plan was bound to, and gives one a graph output. Not thread-safe. Kernel steps allocate
+// nothing; output blocks are reused once the caller has let go of them.
+#pragma once
+
+#include "exec/backend.h"
+#include "exec/plan.h"
+#include "ref/evaluate.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace mts::exec {
+
+// Arena and workspace, shared by the plans of a session (only one runs at a time).
+struct SharedMemory {
+  Tensor arena, workspace;
+  void reserve(uint64_t arena_bytes, uint64_t workspace_bytes);
+};
+
+class PlanInstance {
+ public:
+  // `model` and `memory` must outlive the instance.
+  static Result<std::unique_ptr<PlanInstance>> create(const Model& model, ExecPlan plan, Backend& backend,
+                                                      SharedMemory& memory);
+
+  Result<std::vector<Datum>> run(std::span<const Datum> inputs);
+
+  const ExecPlan& plan() const { return plan_; }
+  uint64_t arena_bytes() const;  // activations, output blocks included
+  uint64_t workspace_bytes() const { return workspace_bytes_; }
+  uint64_t resident_constant_bytes() const { return constant_bytes_; }  // constants read as they are
+
+ private:
+  PlanInstance(const Model& model, ExecPlan plan, SharedMemory& memory);
+  Result<void> prepare(Backend& backend);
+  void drop_unread_constants();
+  void point_at_arena();
+  void point_at(std::span<const Datum> inputs);
+  void point_at_datum(int32_t slot, const Datum& datum);
+  Result<void> run_host(const Step& step, std::span<const Datum> inputs);
+  Datum datum_of(ValueIndex value, std::span<const Datum> inputs) const;
+
+  const Model& model_;
+  ExecPlan plan_;
+  SharedMemory& memory_;
+  Env env_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;  // one a step; null for views and host steps
+  std::vector<std::byte*> pointers_;              // one a value
+  std::vector<std::vector<ValueIndex>> by_root_;  // values of each root
+  std::vector<int32_t> input_roots_, output_roots_;
+  std::vector<int32_t> root_of_slot_;               // kHost
+  std::vector<std::shared_ptr<std::byte>> blocks_;  // kOutput, by slot
+  std::vector<Datum> datums_;                       // kHost, by slot
+  const std::byte* arena_ = nullptr;                // what pointers_ was made for
+  uint64_t workspace_bytes_ = 0, constant_bytes_ = 0;
+};
+
+}  // namespace mts::exec

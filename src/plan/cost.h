@@ -1,0 +1,43 @@
+// Predicted time of nodes and of changes of placement: roofline plus launch. Integer nanoseconds, so that plans do not
+// depend on the machine that makes them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "plan/profile.h"
+#include "rules/lane.h"
+
+namespace mts {
+
+using Nanoseconds = int64_t;
+
+struct Work {
+  double flops = 0;
+  double activation_bytes = 0;  // read and written
+  double weight_bytes = 0;      // read
+  double output_elements = 0;
+};
+
+class CostModel {
+ public:
+  explicit CostModel(const DeviceProfile& profile) : profile_(profile) {}
+
+  // Sizes with a symbol count as `kAssumedBatch` on the first axis and `kAssumedSize` elsewhere.
+  static double element_count(const Type& type);
+  static double bytes(const Type& type);
+  // One member's node by itself.
+  static Work work_of(const Node& node, std::span<const Type> operands, std::span<const bool> constant,
+                      std::span<const Type> outputs);
+
+  Nanoseconds node(const Work& work, double efficiency = 1) const;
+  Nanoseconds launch() const;
+  Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes
+  Nanoseconds view() const;                            // a Reshape
+  double grouped_efficiency() const { return profile_.grouped_efficiency; }
+
+ private:
+  DeviceProfile profile_;
+};
+
+}  // namespace mts

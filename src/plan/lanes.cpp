@@ -1,0 +1,216 @@
+#include "plan/lanes.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+namespace mts {
+namespace {
+
+// Content that is smaller than this is put together at run time from its stored parts rather than keeping nodes apart.
+constexpr size_t kAssembledBytes = 16 * 1024;
+
+bool is_weight(const Weight& weight) {
+  return (is_float(weight.dtype()) || is_quantised(weight.dtype())) && !weight.dims().empty() && weight.element_count() > 1;
+}
+
+Work work_of_member(const Program& program, const Member& member) {
+  std::vector<Type> operands, outputs;
+  std::unique_ptr<bool[]> constant(new bool[member.operands.size() + 1]);
+  for (const Number operand : member.operands) {
+    if (operand == kNoNumber) continue;
+    constant[operands.size()] = program.weights[operand] != nullptr;
+    operands.push_back(program.types[operand]);
+  }
+  for (const Number output : member.outputs)
+    if (output != kNoNumber) outputs.push_back(program.types[output]);
+  return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
+}
+
+Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost, const LanePlan& lane) {
+  Work total;
+  for (const uint32_t m : lane.members) {
+    const Work work = work_of_member(program, column.members[m]);
+    total.flops += work.flops;
+    total.activation_bytes += work.activation_bytes;
+    total.weight_bytes += work.weight_bytes;
+    total.output_elements += work.output_elements;
+  }
+  if (!lane.fused()) return cost.node(total);
+  if (lane.option.strategy == Strategy::kBatch) total.weight_bytes /= static_cast<double>(lane.members.size());
+  const Node& node = program.node(column.members[lane.members.front()]);
+  const bool grouped = lane.option.strategy == Strategy::kGroup && (node.is("Conv") || node.is("ConvTranspose"));
+  return cost.node(total, grouped ? cost.grouped_efficiency() : 1) + lane.option.extra_launches * cost.launch();
+}
+
+std::vector<uint32_t> everyone(const Column& column) {
+  std::vector<uint32_t> members(column.members.size());
+  for (uint32_t i = 0; i < members.size(); ++i) members[i] = i;
+  return members;
+}
+
+// Members by a key, in order of first occurrence.
+template <class Key>
+std::vector<std::vector<uint32_t>> partition(const Column& column, Key key) {
+  std::map<decltype(key(column.members.front())), size_t> place;
+  std::vector<std::vector<uint32_t>> parts;
+  for (uint32_t m = 0; m < column.members.size(); ++m) {
+    const auto [it, added] = place.try_emplace(key(column.members[m]), parts.size());
+    if (added) parts.emplace_back();
+    parts[it->second].push_back(m);
+  }
+  return parts;
+}
+
+}  // namespace
+
+Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members, bool distinct_weights) {
+  Lane lane;
+  const Member& first = column.members[members.front()];
+  const Model& model = (*program.models)[first.model];
+  lane.opset = model.opset();
+  size_t inputs = 0, outputs = 0;
+  for (const uint32_t m : members) {
+    lane.nodes.push_back(&program.node(column.members[m]));
+    inputs = std::max(inputs, column.members[m].operands.size());
+    outputs = std::max(outputs, column.members[m].outputs.size());
+  }
+  const auto at = [](const std::vector<Number>& numbers, size_t i) { return i < numbers.size() ? numbers[i] : kNoNumber; };
+  for (size_t i = 0; i < inputs; ++i) {
+    Operand operand;
+    bool equal = true, constant = true, absent = false, present = false;
+    const Number number = at(first.operands, i);
+    for (const uint32_t m : members) {
+      const Number other = at(column.members[m].operands, i);
+      equal &= other == number;
+      (other == kNoNumber ? absent : present) = true;
+      if (other != kNoNumber) constant &= program.weights[other] != nullptr;
+    }
+    if (!present) {
+      lane.operands.push_back(std::move(operand));
+      continue;
+    }
+    operand.constant = constant;
+    if (equal && distinct_weights && constant && is_weight(*program.weights[number])) equal = false;
+    operand.kind = equal ? Operand::Kind::kOnce : Operand::Kind::kMapped;
+    for (const uint32_t m : members) {
+      const Number other = at(column.members[m].operands, i);
+      operand.types.push_back(other == kNoNumber ? Type{} : program.types[other]);  // no rank: the rules refuse it
+      if (constant && !absent) operand.weights.push_back(program.weights[other]);
+      if (equal) break;
+    }
+    if (absent) operand.types.front() = Type{};
+    lane.operands.push_back(std::move(operand));
+  }
+  for (size_t i = 0; i < outputs; ++i) {
+    std::vector<Type> types;
+    bool used = false;
+    for (const uint32_t m : members) {
+      const Number number = at(column.members[m].outputs, i);
+      used |= number != kNoNumber && program.use_counts[number] > 0;
+      types.push_back(number == kNoNumber ? Type{} : program.types[number]);
+    }
+    if (!used) types.clear();
+    lane.outputs.push_back(std::move(types));
+  }
+  return lane;
+}
+
+WeightUse::WeightUse(const Program& program, bool allow_duplicates) : program_(program), allow_duplicates_(allow_duplicates) {}
+
+bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
+  if (allow_duplicates_) return true;
+  size_t bytes = 0;
+  bool several_places = false;
+  std::set<Number> seen;
+  for (const Number number : numbers) {
+    bytes += program_.weights[number]->byte_size();
+    several_places |= program_.use_counts[number] > 1 || !seen.insert(number).second;
+  }
+  return !several_places || bytes <= kAssembledBytes;
+}
+
+ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost, const PlanOptions& options,
+                                const WeightUse& weights, const Candidates& candidates) {
+  using Mode = StitchOptions::Strategy;
+  ColumnChoices result;
+  const bool netfuse = options.strategy == Mode::kNetfuse;
+  const auto propose_for = [&](std::span<const uint32_t> members) {
+    Lane lane = make_lane(program, column, members, netfuse);
+    for (size_t i = 0; i < lane.operands.size(); ++i) {
+      Operand& operand = lane.operands[i];
+      if (!operand.mapped()) continue;
+      std::vector<Number> numbers;
+      for (const uint32_t m : members) {
+        const auto& operands = column.members[m].operands;
+        numbers.push_back(i < operands.size() ? operands[i] : kNoNumber);
+      }
+      if (std::ranges::find(numbers, kNoNumber) != numbers.end()) return Proposal::refuse("an optional operand is there in some models only");
+      if (operand.constant) {
+        if (!weights.may_concatenate(numbers))
+          return Proposal::refuse("a weight is also needed elsewhere: putting it into one with others would store it twice");
+        continue;
+      }
+      for (const Number number : numbers)
+        for (const Placement& placement : candidates(number))
+          if (std::ranges::find(operand.candidates, placement) == operand.candidates.end()) operand.candidates.push_back(placement);
+    }
+    return propose(lane);
+  };
+  const auto add_choice = [&](std::vector<LanePlan> lanes, Strategy strategy) {
+    Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0};
+    for (const LanePlan& lane : choice.lanes) choice.cost += lane_cost(program, column, cost, lane);
+    result.choices.push_back(std::move(choice));
+  };
+  if (column.members.size() > 1 && options.strategy != Mode::kConcat) {
+    const auto all = everyone(column);
+    Proposal whole = propose_for(all);
+    result.refusal = whole.options.empty() ? whole.refusal : std::string();
+    for (Option& option : whole.options) {
+      const Strategy strategy = option.strategy;
+      add_choice({{all, std::move(option)}}, strategy);
+    }
+    // Weight classes inside the column: members with the same constants run as one, the classes by themselves; and
+    // members with the same activations fan out.
+    const auto constants = [&](const Member& member) {
+      std::vector<Number> key;
+      for (const Number operand : member.operands)
+        if (operand != kNoNumber && program.weights[operand] != nullptr) key.push_back(operand);
+      return key;
+    };
+    const auto activations = [&](const Member& member) {
+      std::vector<Number> key;
+      for (const Number operand : member.operands)
+        if (operand != kNoNumber && program.weights[operand] == nullptr) key.push_back(operand);
+      return key;
+    };
+    std::set<std::vector<std::vector<uint32_t>>> tried;
+    for (auto parts : {partition(column, constants), partition(column, activations)}) {
+      if (parts.size() <= 1 || parts.size() == column.members.size() || !tried.insert(parts).second) continue;
+      std::vector<Proposal> proposals;
+      size_t most = 0;
+      for (const auto& part : parts) {
+        proposals.push_back(part.size() > 1 ? propose_for(part) : Proposal{});
+        most = std::max(most, proposals.back().options.size());
+      }
+      for (size_t k = 0; k < most; ++k) {  // the k-th option of every part, its last one where it has fewer
+        std::vector<LanePlan> lanes;
+        for (size_t p = 0; p < parts.size(); ++p) {
+          if (!proposals[p].options.empty()) {
+            lanes.push_back({parts[p], proposals[p].options[std::min(k, proposals[p].options.size() - 1)]});
+          } else {
+            for (const uint32_t m : parts[p]) lanes.push_back({{m}, {}});
+          }
+        }
+        add_choice(std::move(lanes), Strategy::kPartition);
+      }
+    }
+  }
+  std::vector<LanePlan> apart;
+  for (uint32_t m = 0; m < column.members.size(); ++m) apart.push_back({{m}, {}});
+  const bool shared_by_all = column.members.size() == 1 && column.members.front().origins.size() > 1;
+  add_choice(std::move(apart), shared_by_all ? Strategy::kOnce : Strategy::kApart);
+  return result;
+}
+
+}  // namespace mts

@@ -1,0 +1,41 @@
+// The choices of one column: how its members are divided into lanes, and how each lane runs.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace mts {
+
+struct Choice {
+  std::vector<LanePlan> lanes;
+  Strategy strategy = Strategy::kApart;
+  Nanoseconds cost = 0;  // of the nodes, without changes of placement
+};
+
+struct ColumnChoices {
+  std::vector<Choice> choices;  // the last one is: every member apart
+  std::string refusal;          // why all members do not run as one
+};
+
+// Which constants may be stored as a part of a bigger weight: those that no other place reads.
+class WeightUse {
+ public:
+  WeightUse(const Program& program, bool allow_duplicates);
+  // Whether the constants of an operand position can be concatenated without storing any content twice.
+  bool may_concatenate(std::span<const Number> numbers) const;
+
+ private:
+  const Program& program_;
+  bool allow_duplicates_;
+};
+
+// Placements in which a number may be had without a transposition, as far as is known when its column is reached.
+using Candidates = std::function<std::vector<Placement>(Number)>;
+
+ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost, const PlanOptions& options,
+                                const WeightUse& weights, const Candidates& candidates);
+
+}  // namespace mts

@@ -1,0 +1,47 @@
+// The decision, apart from the mutation: for every column, which members run as one and how. Plain data.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <mts/stitch.h>
+
+#include "plan/cost.h"
+#include "plan/program.h"
+#include "rules/rule.h"
+
+namespace mts {
+
+struct LanePlan {
+  std::vector<uint32_t> members;  // of the column, ascending
+  Option option;                  // meaningless for a single member
+  bool fused() const { return members.size() > 1; }
+};
+
+struct ColumnPlan {
+  std::vector<LanePlan> lanes;
+  Strategy strategy = Strategy::kApart;
+  std::string refusal;  // why a column of several members is (partly) apart; empty when it is not
+};
+
+struct Plan {
+  std::vector<ColumnPlan> columns;
+  Nanoseconds predicted = 0;
+  Nanoseconds predicted_apart = 0;       // every member by itself
+  Nanoseconds predicted_sequential = 0;  // every node of every model by itself
+  double predicted_peak_bytes = 0;       // weights and the activations that live at one time
+};
+
+struct PlanOptions {
+  StitchOptions::Strategy strategy = StitchOptions::Strategy::kAuto;
+  bool allow_duplicates = false;  // weights may be stored more than once
+};
+
+Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options);
+
+// The lane of some members of a column as the rules see it. With `distinct_weights` every floating-point or quantised
+// weight counts as distinct, also where it is shared (netfuse).
+Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members, bool distinct_weights);
+
+}  // namespace mts

@@ -1,0 +1,147 @@
+#include "plan/program.h"
+
+#include <algorithm>
+#include <map>
+
+#include "rules/rule.h"
+
+namespace mts {
+namespace {
+
+// Sizes that shape inference could not name get symbols, the same ones for members whose operands have equal types,
+// whose attributes agree and whose shape parameters are the same constants: such members compute equal shapes.
+class SizeNames {
+ public:
+  SizeNames(Program& program, size_t column) : program_(program), column_(column) {}
+
+  void name_outputs(const Member& member) {
+    std::string signature;
+    for (const Number operand : member.operands) {
+      if (operand == kNoNumber) {
+        signature += "-;";
+        continue;
+      }
+      signature += to_string(program_.types[operand]);
+      const WeightPtr& weight = program_.weights[operand];
+      if (weight != nullptr && (is_integer(weight->dtype()) || weight->element_count() <= 8))
+        signature += "#" + std::to_string(operand);  // it may be a shape
+      // Content of run-time shape tensors is not known: such members differ.
+      if (weight == nullptr && is_integer(program_.types[operand].dtype)) signature += "@" + std::to_string(operand);
+      signature += ';';
+    }
+    const Node& node = program_.node(member);
+    size_t variant = 0;
+    while (variant < kinds_.size() && !(kinds_[variant].signature == signature && agree(*kinds_[variant].node, node))) ++variant;
+    if (variant == kinds_.size()) kinds_.push_back({signature, &node});
+    for (size_t i = 0; i < member.outputs.size(); ++i) {
+      if (member.outputs[i] == kNoNumber) continue;
+      Type& type = program_.types[member.outputs[i]];
+      if (!type.has_rank()) continue;
+      for (size_t axis = 0; axis < type.shape->size(); ++axis) {
+        Dim& dim = (*type.shape)[axis];
+        if (dim.is_known() || dim.is_symbolic()) continue;
+        dim.symbol = "d" + std::to_string(column_) + "." + std::to_string(variant) + "." + std::to_string(i) + "." + std::to_string(axis);
+      }
+    }
+  }
+
+ private:
+  struct Kind {
+    std::string signature;
+    const Node* node;
+  };
+  static bool agree(const Node& a, const Node& b) {
+    const Node* pair[] = {&a, &b};
+    return differing_attribute(pair).empty() && a.subgraphs().empty();
+  }
+
+  Program& program_;
+  size_t column_;
+  std::vector<Kind> kinds_;
+};
+
+Type named_type(const Type& type, const std::string& prefix, bool rename) {
+  Type result = type;
+  if (!result.has_rank() || !rename) return result;
+  for (Dim& dim : *result.shape)
+    if (dim.is_symbolic()) dim.symbol = prefix + dim.symbol;
+  return result;
+}
+
+}  // namespace
+
+Program make_program(const std::vector<Model>& models, const Alignment& alignment, const Numbering& numbering,
+                     const ProgramOptions& options) {
+  Program program;
+  program.models = &models;
+  const size_t count = numbering.first.size();
+  program.types.resize(count);
+  program.weights.resize(count);
+  program.sources.resize(count);
+  program.use_counts.resize(count, 0);
+  for (size_t number = 0; number < count; ++number) {
+    const ValueRef ref = numbering.first[number];
+    const Value& value = models[ref.model].graph.value(ref.value);
+    program.types[number] = named_type(value.type, models[ref.model].name + "/", options.independent_dims);
+    program.weights[number] = value.weight;
+  }
+  const auto number_of = [&](uint32_t model, ValueId value) {
+    return value == kNoValue ? kNoNumber : numbering.of[model][index(value)];
+  };
+  for (size_t model = 0; model < models.size(); ++model) {
+    const Graph& graph = models[model].graph;
+    for (size_t i = 0; i < graph.inputs().size(); ++i) {
+      Type& type = program.types[number_of(static_cast<uint32_t>(model), graph.inputs()[i])];
+      if (!type.has_rank()) continue;
+      for (size_t axis = 0; axis < type.shape->size(); ++axis) {
+        Dim& dim = (*type.shape)[axis];
+        // Nothing is promised about a size without a name.
+        if (!dim.is_known() && dim.symbol.empty())
+          dim.symbol = "i" + std::to_string(model) + "." + std::to_string(i) + "." + std::to_string(axis);
+      }
+    }
+    for (const ValueId output : graph.outputs()) {
+      program.outputs.push_back(number_of(static_cast<uint32_t>(model), output));
+      ++program.use_counts[program.outputs.back()];
+    }
+  }
+  std::map<std::vector<Number>, std::pair<uint32_t, uint32_t>> emitted;  // outputs of a node -> its member
+  for (const AlignedSet& set : alignment.sets) {
+    Column column;
+    const auto column_index = static_cast<uint32_t>(program.columns.size());
+    for (size_t model = 0; model < set.nodes.size(); ++model) {
+      const NodeId id = set.nodes[model];
+      if (id == kNoNode) continue;
+      const Graph& graph = models[model].graph;
+      const Node& node = graph.node(id);
+      const auto m = static_cast<uint32_t>(model);
+      Member member{.model = m, .node = id, .origins = {{m, id}}, .operands = {}, .captures = {}, .outputs = {}};
+      for (const ValueId input : node.inputs) member.operands.push_back(number_of(m, input));
+      for (const Graph* child : node.subgraphs())
+        for (const Capture& capture : child->captures()) member.captures.push_back(number_of(m, capture.outer));
+      for (const ValueId output : node.outputs) member.outputs.push_back(number_of(m, output));
+      if (const auto it = emitted.find(member.outputs); it != emitted.end()) {
+        auto& owner = it->second.first == column_index ? column : program.columns[it->second.first];
+        owner.members[it->second.second].origins.emplace_back(m, id);
+        continue;
+      }
+      emitted.emplace(member.outputs, std::make_pair(column_index, static_cast<uint32_t>(column.members.size())));
+      column.members.push_back(std::move(member));
+    }
+    if (column.members.empty()) continue;
+    SizeNames names(program, column_index);
+    for (uint32_t m = 0; m < column.members.size(); ++m) {
+      const Member& member = column.members[m];
+      for (uint32_t i = 0; i < member.outputs.size(); ++i)
+        if (member.outputs[i] != kNoNumber) program.sources[member.outputs[i]] = {column_index, m, i};
+      for (const Number operand : member.operands)
+        if (operand != kNoNumber) ++program.use_counts[operand];
+      for (const Number capture : member.captures) ++program.use_counts[capture];
+      names.name_outputs(member);
+    }
+    program.columns.push_back(std::move(column));
+  }
+  return program;
+}
+
+}  // namespace mts

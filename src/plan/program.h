@@ -1,0 +1,57 @@
+// What is planned: the unique work of all models. Nodes with equal value numbers are one member; corresponding members
+// stand in one column; columns are in an order that is topological for every model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <mts/align.h>
+#include <mts/graph.h>
+#include <mts/share.h>
+
+namespace mts {
+
+using Number = uint32_t;  // of a value, see Numbering
+inline constexpr Number kNoNumber = Numbering::kNone;
+
+// A node that has to run, with every node of the models that it stands for.
+struct Member {
+  uint32_t model = 0;  // of the first of them
+  NodeId node = kNoNode;
+  std::vector<std::pair<uint32_t, NodeId>> origins;
+  std::vector<Number> operands;  // per input; kNoNumber for absent ones
+  std::vector<Number> captures;  // outer values that its subgraphs read
+  std::vector<Number> outputs;   // kNoNumber for absent or unused ones
+};
+
+struct Column {
+  std::vector<Member> members;
+};
+
+struct ValueSource {  // of a number that a node produces
+  uint32_t column = 0xffffffffu, member = 0, output = 0;
+  bool produced() const { return column != 0xffffffffu; }
+};
+
+struct Program {
+  const std::vector<Model>* models = nullptr;
+  std::vector<Column> columns;
+  // By number:
+  std::vector<Type> types;            // unknown sizes have symbols; equal symbols are equal sizes
+  std::vector<WeightPtr> weights;     // null when not constant
+  std::vector<ValueSource> sources;
+  std::vector<uint32_t> use_counts;   // operands, captures and model outputs that read it
+  std::vector<Number> outputs;        // of all models, in order
+
+  const Node& node(const Member& member) const { return (*models)[member.model].graph.node(member.node); }
+};
+
+struct ProgramOptions {
+  bool independent_dims = false;
+};
+// `numbering` decides which nodes are one; `alignment` which of them correspond.
+Program make_program(const std::vector<Model>& models, const Alignment& alignment, const Numbering& numbering,
+                     const ProgramOptions& options = {});
+
+}  // namespace mts

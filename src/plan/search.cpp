@@ -1,0 +1,352 @@
+// Chooses one choice a column. Forward: the cheapest way to reach every choice, a producer's cost shared among its
+// readers. Backward: every column takes the choice that is best given what its readers took. Then single columns are
+// changed as long as that helps. Exact on chains, good on branches, deterministic.
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "plan/lanes.h"
+
+namespace mts {
+namespace {
+
+constexpr size_t kMaxChoices = 14;
+constexpr size_t kMaxCandidates = 8;
+constexpr int kMaxSweeps = 4;
+
+// One operand of one lane: what it wants.
+struct Want {
+  std::vector<Number> numbers;  // per member of the lane; one when the form is once
+  Form form;
+};
+
+class Search {
+ public:
+  Search(const Program& program, const CostModel& cost, const PlanOptions& options)
+      : program_(program), cost_(cost), options_(options), weights_(program, options.allow_duplicates) {}
+
+  Plan run();
+
+ private:
+  using State = size_t;
+  // The cost of bringing numbers of one column into the wanted form, when that column runs by `choice`.
+  Nanoseconds convert(const Choice& choice, const Want& want) const;
+  Nanoseconds single(const Choice& choice, Number number) const;
+  std::vector<Want> wants(const Column& column, const Choice& choice) const;
+  std::set<uint32_t> producers(const Want& want) const;
+  // Splits the cost of a want into what depends on one producer's choice and what does not.
+  template <class PerProducer>
+  Nanoseconds want_cost(const Want& want, PerProducer per_producer) const;
+  void enumerate(uint32_t column);
+  void forward(uint32_t column);
+  Nanoseconds incoming(uint32_t column, State state) const;  // under the decided choices
+  Nanoseconds outgoing(uint32_t column, const Choice& choice) const;
+  Nanoseconds output_cost(uint32_t column, const Choice& choice) const;
+  void decide();
+  void improve();
+  Nanoseconds total() const;
+
+  const Program& program_;
+  const CostModel& cost_;
+  const PlanOptions& options_;
+  WeightUse weights_;
+  std::vector<ColumnChoices> choices_;
+  std::vector<std::vector<Nanoseconds>> reach_;              // [column][choice]
+  std::vector<std::vector<std::vector<Placement>>> at_hand_;  // [column][output]: placements of its fused choices
+  std::vector<std::vector<uint32_t>> readers_;               // [column]
+  std::vector<uint32_t> fan_out_;
+  std::vector<State> decided_;
+  std::vector<bool> is_model_output_;  // [number]
+  Nanoseconds apart_cost_ = 0;
+};
+
+double bytes_of(const Program& program, std::span<const Number> numbers) {
+  double bytes = 0;
+  for (const Number number : numbers) bytes += CostModel::bytes(program.types[number]);
+  return bytes;
+}
+
+Nanoseconds Search::single(const Choice& choice, Number number) const {
+  const uint32_t member = program_.sources[number].member;
+  for (const LanePlan& lane : choice.lanes)
+    if (lane.fused() && std::ranges::find(lane.members, member) != lane.members.end()) {
+      const auto size = static_cast<Nanoseconds>(lane.members.size());
+      const Number one[] = {number};
+      return cost_.copy(bytes_of(program_, one), 0) + (cost_.launch() + cost_.view()) / size;
+    }
+  return 0;
+}
+
+Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
+  if (!want.form.is_fused()) {
+    Nanoseconds sum = 0;
+    for (const Number number : want.numbers) sum += single(choice, number);
+    return sum;
+  }
+  const uint32_t output = program_.sources[want.numbers.front()].output;
+  for (const LanePlan& lane : choice.lanes) {
+    if (!lane.fused() || lane.members.size() != want.numbers.size()) continue;
+    bool same = true;
+    for (size_t i = 0; i < want.numbers.size() && same; ++i) {
+      const ValueSource& source = program_.sources[want.numbers[i]];
+      same = source.member == lane.members[i] && source.output == output;
+    }
+    if (!same || output >= lane.option.outputs.size() || !lane.option.outputs[output].is_fused()) continue;
+    const Placement from = lane.option.outputs[output].placement;
+    const Type& type = program_.types[want.numbers.front()];
+    switch (distance({&type, 1}, from, want.form.placement)) {
+      case Distance::kSame: return 0;
+      case Distance::kReshape: return cost_.view();
+      case Distance::kTranspose: return cost_.copy(bytes_of(program_, want.numbers), 1);
+    }
+  }
+  Nanoseconds sum = cost_.copy(bytes_of(program_, want.numbers), 1);
+  for (const Number number : want.numbers) sum += single(choice, number);
+  return sum;
+}
+
+std::vector<Want> Search::wants(const Column& column, const Choice& choice) const {
+  std::vector<Want> all;
+  const auto add_single = [&](Number number) {
+    if (number != kNoNumber && program_.sources[number].produced()) all.push_back({{number}, Form::once()});
+  };
+  for (const LanePlan& lane : choice.lanes) {
+    const Member& first = column.members[lane.members.front()];
+    if (!lane.fused()) {
+      for (const Number operand : first.operands) add_single(operand);
+      for (const Number capture : first.captures) add_single(capture);
+      continue;
+    }
+    for (size_t i = 0; i < lane.option.operands.size(); ++i) {
+      const Form& form = lane.option.operands[i];
+      if (form.kind == Form::Kind::kAbsent) continue;
+      if (form.kind == Form::Kind::kOnce) {
+        add_single(first.operands[i]);
+        continue;
+      }
+      Want want{.numbers = {}, .form = form};
+      bool constant = true;
+      for (const uint32_t m : lane.members) {
+        want.numbers.push_back(column.members[m].operands[i]);
+        constant &= program_.weights[want.numbers.back()] != nullptr;
+      }
+      if (!constant) all.push_back(std::move(want));
+    }
+  }
+  return all;
+}
+
+std::set<uint32_t> Search::producers(const Want& want) const {
+  std::set<uint32_t> columns;
+  for (const Number number : want.numbers)
+    if (program_.sources[number].produced()) columns.insert(program_.sources[number].column);
+  return columns;
+}
+
+template <class PerProducer>
+Nanoseconds Search::want_cost(const Want& want, PerProducer per_producer) const {
+  const auto columns = producers(want);
+  const bool all_produced = std::ranges::all_of(want.numbers, [&](Number n) { return program_.sources[n].produced(); });
+  if (columns.size() == 1 && all_produced) return per_producer(*columns.begin(), want);
+  // Parts from several places (or graph inputs) are put together by one Concat.
+  Nanoseconds sum = want.form.is_fused() ? cost_.copy(bytes_of(program_, want.numbers), 1) : 0;
+  for (const uint32_t column : columns) {
+    Want part{.numbers = {}, .form = Form::once()};
+    for (const Number number : want.numbers)
+      if (program_.sources[number].produced() && program_.sources[number].column == column) part.numbers.push_back(number);
+    sum += per_producer(column, part);
+  }
+  return sum;
+}
+
+void Search::enumerate(uint32_t column) {
+  const Candidates candidates = [this](Number number) -> std::vector<Placement> {
+    const ValueSource& source = program_.sources[number];
+    if (!source.produced()) return {};
+    return at_hand_[source.column][source.output];
+  };
+  choices_[column] = enumerate_choices(program_, program_.columns[column], cost_, options_, weights_, candidates);
+  auto& choices = choices_[column].choices;
+  apart_cost_ += choices.back().cost;
+  // `stitch` and `netfuse` run as one whatever legally can, whether it pays or not.
+  using Mode = StitchOptions::Strategy;
+  if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse) && choices.size() > 1) choices.pop_back();
+}
+
+void Search::forward(uint32_t column) {
+  auto& choices = choices_[column].choices;
+  auto& reach = reach_[column];
+  reach.clear();
+  for (const Choice& choice : choices) {
+    Nanoseconds cost = choice.cost;
+    std::set<uint32_t> counted;
+    for (const Want& want : wants(program_.columns[column], choice))
+      cost += want_cost(want, [&](uint32_t producer, const Want& part) {
+        Nanoseconds best = std::numeric_limits<Nanoseconds>::max();
+        const bool first = counted.insert(producer).second;
+        for (State s = 0; s < choices_[producer].choices.size(); ++s) {
+          const Nanoseconds upstream = first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
+          best = std::min(best, upstream + convert(choices_[producer].choices[s], part));
+        }
+        return best;
+      });
+    reach.push_back(cost);
+  }
+  if (choices.size() > kMaxChoices) {  // the most promising ones, in their old order; the last is "apart"
+    std::vector<size_t> by_cost(choices.size() - 1);
+    for (size_t i = 0; i < by_cost.size(); ++i) by_cost[i] = i;
+    std::ranges::stable_sort(by_cost, {}, [&](size_t i) { return reach[i]; });
+    by_cost.resize(kMaxChoices - 1);
+    by_cost.push_back(choices.size() - 1);
+    std::ranges::sort(by_cost);
+    std::vector<Choice> kept;
+    std::vector<Nanoseconds> kept_reach;
+    for (const size_t i : by_cost) {
+      kept.push_back(std::move(choices[i]));
+      kept_reach.push_back(reach[i]);
+    }
+    choices = std::move(kept);
+    reach = std::move(kept_reach);
+  }
+  auto& at_hand = at_hand_[column];
+  size_t outputs = 0;
+  for (const Member& member : program_.columns[column].members) outputs = std::max(outputs, member.outputs.size());
+  at_hand.assign(outputs, {});
+  std::vector<size_t> order(choices.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return reach[i]; });
+  for (const size_t i : order)
+    for (const LanePlan& lane : choices[i].lanes)
+      for (size_t o = 0; o < lane.option.outputs.size(); ++o) {
+        const Form& form = lane.option.outputs[o];
+        if (lane.fused() && form.is_fused() && at_hand[o].size() < kMaxCandidates &&
+            std::ranges::find(at_hand[o], form.placement) == at_hand[o].end())
+          at_hand[o].push_back(form.placement);
+      }
+}
+
+Nanoseconds Search::incoming(uint32_t column, State state) const {
+  Nanoseconds cost = 0;
+  for (const Want& want : wants(program_.columns[column], choices_[column].choices[state]))
+    cost += want_cost(want, [&](uint32_t producer, const Want& part) {
+      return convert(choices_[producer].choices[decided_[producer]], part);
+    });
+  return cost;
+}
+
+// What the decided readers pay for this column running by `choice`.
+Nanoseconds Search::outgoing(uint32_t column, const Choice& choice) const {
+  Nanoseconds cost = output_cost(column, choice);
+  for (const uint32_t reader : readers_[column])
+    for (const Want& want : wants(program_.columns[reader], choices_[reader].choices[decided_[reader]]))
+      cost += want_cost(want, [&](uint32_t producer, const Want& part) {
+        return producer == column ? convert(choice, part) : 0;
+      });
+  return cost;
+}
+
+Nanoseconds Search::output_cost(uint32_t column, const Choice& choice) const {
+  Nanoseconds cost = 0;
+  for (const Member& member : program_.columns[column].members)
+    for (const Number output : member.outputs)
+      if (output != kNoNumber && is_model_output_[output]) cost += single(choice, output);
+  return cost;
+}
+
+void Search::decide() {
+  for (uint32_t column = static_cast<uint32_t>(program_.columns.size()); column-- > 0;) {
+    Nanoseconds best = std::numeric_limits<Nanoseconds>::max();
+    const auto& choices = choices_[column].choices;
+    for (State s = 0; s < choices.size(); ++s) {
+      const Nanoseconds cost = reach_[column][s] + outgoing(column, choices[s]);
+      if (cost < best) {
+        best = cost;
+        decided_[column] = s;
+      }
+    }
+  }
+}
+
+void Search::improve() {
+  for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
+    bool changed = false;
+    for (uint32_t column = 0; column < program_.columns.size(); ++column) {
+      const auto& choices = choices_[column].choices;
+      if (choices.size() == 1) continue;
+      const auto price = [&](State s) { return choices[s].cost + incoming(column, s) + outgoing(column, choices[s]); };
+      Nanoseconds best = price(decided_[column]);
+      for (State s = 0; s < choices.size(); ++s) {
+        const Nanoseconds cost = price(s);
+        if (cost >= best) continue;
+        best = cost;
+        decided_[column] = s;
+        changed = true;
+      }
+    }
+    if (!changed) break;
+  }
+}
+
+Nanoseconds Search::total() const {
+  Nanoseconds sum = 0;
+  for (uint32_t column = 0; column < program_.columns.size(); ++column) {
+    const Choice& choice = choices_[column].choices[decided_[column]];
+    sum += choice.cost + incoming(column, decided_[column]) + output_cost(column, choice);
+  }
+  return sum;
+}
+
+Plan Search::run() {
+  const size_t count = program_.columns.size();
+  choices_.resize(count);
+  reach_.resize(count);
+  at_hand_.resize(count);
+  readers_.resize(count);
+  fan_out_.resize(count, 0);
+  decided_.resize(count, 0);
+  is_model_output_.resize(program_.types.size(), false);
+  for (const Number number : program_.outputs) is_model_output_[number] = true;
+  for (uint32_t column = 0; column < count; ++column) {
+    std::set<uint32_t> producers;
+    for (const Member& member : program_.columns[column].members)
+      for (const auto* numbers : {&member.operands, &member.captures})
+        for (const Number number : *numbers)
+          if (number != kNoNumber && program_.sources[number].produced()) producers.insert(program_.sources[number].column);
+    for (const uint32_t producer : producers) {
+      readers_[producer].push_back(column);
+      ++fan_out_[producer];
+    }
+  }
+  for (uint32_t column = 0; column < count; ++column) {
+    enumerate(column);
+    forward(column);
+  }
+  decide();
+  improve();
+  Plan plan;
+  plan.predicted = total();
+  plan.predicted_apart = apart_cost_;
+  const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
+  const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
+  if (apart_is_better) plan.predicted = plan.predicted_apart;
+  for (uint32_t column = 0; column < count; ++column) {
+    auto& choices = choices_[column].choices;
+    Choice& choice = apart_is_better ? choices.back() : choices[decided_[column]];
+    ColumnPlan result{.lanes = std::move(choice.lanes), .strategy = choice.strategy, .refusal = std::move(choices_[column].refusal)};
+    const bool apart = result.strategy == Strategy::kApart && program_.columns[column].members.size() > 1;
+    if (apart && result.refusal.empty())
+      result.refusal = options_.strategy == StitchOptions::Strategy::kConcat ? "nothing is stitched by --strategy concat"
+                                                                            : "it is predicted to be faster apart";
+    plan.columns.push_back(std::move(result));
+  }
+  return plan;
+}
+
+}  // namespace
+
+Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {
+  return Search(program, cost, options).run();
+}
+
+}  // namespace mts

@@ -1,0 +1,79 @@
+// QuantizeLinear, DequantizeLinear and the quantised operators. DynamicQuantizeLinear takes one scale over the whole
+// tensor and has no rule: folding models into it would change every result.
+#include "rules/factories.h"
+#include "rules/families.h"
+
+namespace mts::rules {
+namespace {
+
+bool is_scalar(const Operand& operand) { return operand.absent() || operand.rank() == 0 || element_count(*static_dims(operand.type())) == 1; }
+
+enum Variant : int32_t { kPlain, kPerModel };
+
+}  // namespace
+
+// Scale and zero point shared: elementwise, or along `axis` when they are per channel. Scalars that differ become a
+// scale per model along the stacked model axis.
+Proposal propose_quantize_linear(const Lane& lane) {
+  const Operand &x = lane.operand(0), &scale = lane.operand(1), &zero_point = lane.operand(2);
+  if (!static_dims(scale.type()) || (!zero_point.absent() && !static_dims(zero_point.type())))
+    return Proposal::refuse("its scale has no static shape");
+  if (lane.node().int_or("block_size", 0) != 0) return Proposal::refuse("it is quantised in blocks");
+  if (!scale.mapped() && !zero_point.mapped()) {
+    AxisUse use;
+    if (!is_scalar(scale)) {
+      int64_t axis = lane.node().int_or("axis", 1);
+      if (!normalise_axis(axis, x.rank())) return Proposal::refuse("its axis is out of range");
+      use.touched.push_back(static_cast<int32_t>(axis));
+    }
+    return propose_axis_op(lane, 0, use);
+  }
+  if (!x.mapped()) return Proposal::refuse("the data is the same but the scales differ");
+  if (!scale.mapped() || zero_point.once()) return Proposal::refuse("scale and zero point are partly shared");
+  Proposal proposal;
+  if (!is_scalar(scale)) {  // a scale per channel: the models' channels one after the other
+    int64_t axis = lane.node().int_or("axis", 1);
+    if (!normalise_axis(axis, x.rank())) return Proposal::refuse("its axis is out of range");
+    const Form channels = Form::fused({static_cast<int32_t>(axis), Fold::kConcat}), parameters = Form::fused({0, Fold::kConcat});
+    Option option{.strategy = Strategy::kGroup, .operands = {channels, parameters}, .outputs = {channels}, .variant = kPlain};
+    if (lane.operands.size() > 2) option.operands.push_back(zero_point.absent() ? Form::absent() : parameters);
+    proposal.options.push_back(std::move(option));
+    return proposal;
+  }
+  for (Placement candidate : candidates_of(x)) {
+    candidate.fold = Fold::kStacked;
+    Option option{.strategy = Strategy::kGroup, .operands = {Form::fused(candidate), Form::fused({0, Fold::kStacked})},
+                  .outputs = {Form::fused(candidate)}, .variant = kPerModel};
+    if (lane.operands.size() > 2) option.operands.push_back(zero_point.absent() ? Form::absent() : Form::fused({0, Fold::kStacked}));
+    add_unique(proposal.options, std::move(option));
+  }
+  return proposal;
+}
+
+Values emit_quantize_linear(const Lane& lane, const Option& option, Span operands, Builder& builder) {
+  Node prototype = Builder::like(lane.node());
+  const Placement placement = option.operands[0].placement;
+  if (option.variant == kPlain) {
+    if (!is_scalar(lane.operand(1))) {
+      int64_t axis = lane.node().int_or("axis", 1);
+      normalise_axis(axis, lane.operand(0).rank());
+      prototype.set("axis", shifted(axis, placement));
+    }
+    return emit_like(std::move(prototype), lane, option, operands, builder);
+  }
+  prototype.set("axis", static_cast<int64_t>(placement.axis));
+  const auto models = static_cast<int64_t>(lane.size());
+  Values inputs(operands.begin(), operands.end());
+  for (size_t i = 1; i < inputs.size(); ++i)
+    if (inputs[i] != kNoValue) inputs[i] = builder.reshape(inputs[i], operand_extents(lane, i, option.operands[i]), {{models, {}}});
+  return emit_like(std::move(prototype), lane, option, inputs, builder);
+}
+
+// QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger: a mapped input, everything else once, batch on axis 0.
+Proposal propose_quantized_shared(const Lane& lane) {
+  std::vector<int32_t> touched;
+  for (int32_t axis = 1; axis < lane.operand(0).rank(); ++axis) touched.push_back(axis);
+  return propose_axis_op(lane, 0, {.touched = touched, .removed = {}, .stackable = false, .preferred = {}});
+}
+
+}  // namespace mts::rules

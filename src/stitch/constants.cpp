@@ -1,0 +1,48 @@
+#include "stitch/constants.h"
+
+#include <map>
+#include <vector>
+
+namespace mts {
+
+void store_constants_once(Graph& graph) {
+  std::map<std::pair<Digest, size_t>, std::vector<ValueId>> stored;  // by content: one value a shape, the first one stored
+  const size_t count = graph.value_count();
+  for (size_t i = 0; i < count; ++i) {
+    const auto id = static_cast<ValueId>(i);
+    const WeightPtr weight = graph.value(id).weight;
+    if (weight == nullptr) continue;
+    if (graph.is_unused(id)) {
+      graph.value(id).weight = nullptr;
+      continue;
+    }
+    auto& same = stored[{weight->digest(), weight->byte_size()}];
+    if (same.empty()) {
+      same.push_back(id);
+      continue;
+    }
+    if (!graph.value(same.front()).weight->same_content(*weight)) continue;  // a collision of digests
+    ValueId replacement = kNoValue;
+    for (const ValueId candidate : same)
+      if (graph.value(candidate).type == graph.value(id).type) replacement = candidate;
+    if (replacement == kNoValue) {
+      const ValueId shape = graph.add_constant(graph.value(id).name + "/shape", Weight::int64s(weight->dims()));
+      replacement = graph.add_value(graph.value(id).name + "/reshaped", graph.value(id).type);
+      Node reshape;
+      reshape.op_type = "Reshape";
+      reshape.name = graph.value(id).name + "/Reshape";
+      reshape.inputs = {same.front(), shape};
+      reshape.outputs = {replacement};
+      if (graph.order().empty()) {
+        graph.add_node(std::move(reshape));
+      } else {
+        graph.insert_before(graph.order().front(), std::move(reshape));
+      }
+      same.push_back(replacement);
+    }
+    graph.replace_uses(id, replacement);
+    graph.value(id).weight = nullptr;
+  }
+}
+
+}  // namespace mts

@@ -1,0 +1,207 @@
+#include "stitch/emit.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "stitch/bundles.h"
+#include "stitch/constants.h"
+
+namespace mts {
+namespace {
+
+class Emitter {
+ public:
+  Emitter(const Program& program, const Plan& plan, const Numbering& numbering, const EmitOptions& options, Graph& graph)
+      : program_(program), plan_(plan), numbering_(numbering), options_(options), graph_(graph),
+        builder_(graph, program.models->front().opset()), bundles_(program, options.allow_duplicates, builder_) {}
+
+  void inputs(const std::vector<SharedInput>& shared_inputs);
+  void columns();
+  void outputs();
+
+ private:
+  const Model& model(uint32_t m) const { return (*program_.models)[m]; }
+  Number number_of(uint32_t m, ValueId value) const { return numbering_.of[m][index(value)]; }
+  void single_member(const Member& member);
+  void lane(const Column& column, const LanePlan& plan);
+  std::string origin_of(std::span<const Member* const> members) const;
+
+  const Program& program_;
+  const Plan& plan_;
+  const Numbering& numbering_;
+  const EmitOptions& options_;
+  Graph& graph_;
+  Builder builder_;
+  Bundles bundles_;
+};
+
+void Emitter::inputs(const std::vector<SharedInput>& shared_inputs) {
+  std::map<ValueRef, const SharedInput*> shared;
+  for (const SharedInput& input : shared_inputs)
+    for (const ValueRef& member : input.members) shared[member] = &input;
+  std::set<const SharedInput*> done;
+  for (uint32_t m = 0; m < program_.models->size(); ++m)
+    for (const ValueId id : model(m).graph.inputs()) {
+      const auto it = shared.find({m, id});
+      if (it != shared.end() && !done.insert(it->second).second) continue;
+      const Value& value = model(m).graph.value(id);
+      const Number number = number_of(m, id);
+      const ValueId input = graph_.add_input(it != shared.end() ? it->second->name : model(m).name + "/" + value.name, value.type);
+      graph_.value(input).doc = value.doc;
+      bundles_.set_single(number, input);
+    }
+}
+
+std::string Emitter::origin_of(std::span<const Member* const> members) const {
+  std::vector<std::pair<uint32_t, NodeId>> origins;
+  for (const Member* member : members) origins.insert(origins.end(), member->origins.begin(), member->origins.end());
+  std::ranges::sort(origins);
+  std::string text;
+  for (const auto& [m, node] : origins) {
+    if (!text.empty()) text += ';';
+    const std::string& name = model(m).graph.node(node).name;
+    text += model(m).name + ":" + (name.empty() ? model(m).graph.node(node).op_type : name);
+  }
+  return text;
+}
+
+void Emitter::single_member(const Member& member) {
+  const Node& original = program_.node(member);
+  const Member* const members[] = {&member};
+  builder_.set_origin(origin_of(members), original.name);
+  Node node = Builder::like(original);
+  if (options_.keep_metadata) {
+    node.metadata = original.metadata;
+    node.doc = original.doc;
+  }
+  std::vector<ValueId> captures;
+  for (const Number capture : member.captures) captures.push_back(bundles_.single(capture));
+  // Bodies are copied with their captures pointing at the fused graph.
+  size_t next = 0;
+  const auto adopt = [&](const std::shared_ptr<Graph>& body) {
+    auto copy = body->clone();
+    const auto body_captures = copy->captures();
+    for (const Capture& capture : body_captures) copy->set_capture(capture.inner, captures[next++]);
+    return copy;
+  };
+  for (Attribute& attribute : node.attributes) {
+    if (auto* one = std::get_if<std::shared_ptr<Graph>>(&attribute.value)) *one = adopt(*one);
+    if (auto* many = std::get_if<std::vector<std::shared_ptr<Graph>>>(&attribute.value))
+      for (auto& body : *many) body = adopt(body);
+  }
+  std::vector<ValueId> inputs;
+  for (const Number operand : member.operands) inputs.push_back(operand == kNoNumber ? kNoValue : bundles_.single(operand));
+  std::vector<Type> types;
+  for (const Number output : member.outputs) types.push_back(output == kNoNumber ? Type{} : program_.types[output]);
+  const auto outputs = builder_.nodes(std::move(node), std::move(inputs), types);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (member.outputs[i] != kNoNumber) {
+      bundles_.set_single(member.outputs[i], outputs[i]);
+    } else {
+      graph_.set_output_of(graph_.value(outputs.front()).producer, i, kNoValue);
+    }
+  }
+}
+
+void Emitter::lane(const Column& column, const LanePlan& plan) {
+  std::vector<const Member*> members;
+  for (const uint32_t m : plan.members) members.push_back(&column.members[m]);
+  if (!plan.fused()) return single_member(*members.front());
+  const Node& original = program_.node(*members.front());
+  builder_.set_origin(origin_of(members), original.name);
+  const Lane lane = make_lane(program_, column, plan.members, options_.allow_duplicates);
+  std::vector<ValueId> operands;
+  for (size_t i = 0; i < plan.option.operands.size(); ++i) {
+    const Form& form = plan.option.operands[i];
+    if (form.kind == Form::Kind::kAbsent) {
+      operands.push_back(kNoValue);
+    } else if (form.kind == Form::Kind::kOnce) {
+      operands.push_back(bundles_.single(members.front()->operands[i]));
+    } else {
+      std::vector<Number> numbers;
+      for (const Member* member : members) numbers.push_back(member->operands[i]);
+      operands.push_back(bundles_.fused(numbers, form.placement));
+    }
+  }
+  const auto outputs = find_rule(original)->emit(lane, plan.option, operands, builder_);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Form& form = plan.option.outputs[i];
+    if (!form.is_fused()) continue;
+    std::vector<Number> numbers;
+    for (const Member* member : members) numbers.push_back(member->outputs[i]);
+    bundles_.add(std::move(numbers), form.placement, outputs[i]);
+  }
+}
+
+void Emitter::columns() {
+  for (size_t c = 0; c < program_.columns.size(); ++c)
+    for (const LanePlan& plan : plan_.columns[c].lanes) lane(program_.columns[c], plan);
+}
+
+void Emitter::outputs() {
+  std::set<ValueId> named;
+  for (uint32_t m = 0; m < program_.models->size(); ++m)
+    for (const ValueId id : model(m).graph.outputs()) {
+      const Value& original = model(m).graph.value(id);
+      const std::string name = model(m).name + "/" + original.name;
+      builder_.set_origin("", name);
+      ValueId value = bundles_.single(number_of(m, id));
+      // A value can have one name only: a second output, an echoed input or a constant gets its own.
+      const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
+      if (!free) value = builder_.node("Identity", {value}, {}, original.type);
+      graph_.value(value).name = name;
+      graph_.value(value).type = original.type;
+      graph_.value(value).doc = original.doc;
+      graph_.add_output(value);
+    }
+}
+
+// Sizes that only the planner named are unknown to a reader of the file.
+void forget_invented_symbols(Graph& graph) {
+  std::set<std::string> known;
+  for (const auto* interface : {&graph.inputs(), &graph.outputs()})
+    for (const ValueId id : *interface)
+      if (graph.value(id).type.has_rank())
+        for (const Dim& dim : *graph.value(id).type.shape) known.insert(dim.symbol);
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    Type& type = graph.value(static_cast<ValueId>(i)).type;
+    if (!type.has_rank()) continue;
+    for (Dim& dim : *type.shape)
+      if (dim.is_symbolic() && !known.contains(dim.symbol)) dim.symbol.clear();
+  }
+}
+
+// Names of the interface are given; everything else makes room.
+void make_names_unique(Graph& graph) {
+  std::set<std::string> taken;
+  std::set<ValueId> interface(graph.inputs().begin(), graph.inputs().end());
+  interface.insert(graph.outputs().begin(), graph.outputs().end());
+  for (const ValueId id : interface) taken.insert(graph.value(id).name);
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const auto id = static_cast<ValueId>(i);
+    if (interface.contains(id)) continue;
+    std::string& name = graph.value(id).name;
+    const std::string base = name;
+    for (int n = 1; !taken.insert(name).second; ++n) name = base + "_" + std::to_string(n);
+  }
+}
+
+}  // namespace
+
+Graph emit(const Program& program, const Plan& plan, const Numbering& numbering, const std::vector<SharedInput>& shared_inputs,
+           const EmitOptions& options) {
+  Graph graph;
+  graph.name = "mts";
+  Emitter emitter(program, plan, numbering, options, graph);
+  emitter.inputs(shared_inputs);
+  emitter.columns();
+  emitter.outputs();
+  graph.erase_dead_nodes();
+  store_constants_once(graph);
+  forget_invented_symbols(graph);
+  make_names_unique(graph);
+  return graph;
+}
+
+}  // namespace mts

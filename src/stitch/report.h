@@ -1,0 +1,28 @@
+// What the user is told, and what the fused file says about itself.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <mts/share.h>
+#include <mts/stitch.h>
+
+#include "plan/plan.h"
+
+namespace mts {
+
+// Facts of the inputs that canonicalisation would hide: taken before it.
+std::vector<StitchReport::Input> describe_inputs(const std::vector<Model>& models);
+
+// Bytes of the float and quantised constants of a model, content counted as often as it is stored, and once.
+uint64_t weight_bytes(const Model& model);
+uint64_t unique_weight_bytes(const std::vector<Model>& models);
+
+// Strategies, refusals, groups and predictions of a plan.
+void describe_plan(const Program& program, const Plan& plan, StitchReport& report);
+
+// The `mts.*` entries of the fused model: see the README, "What a fused file says about itself".
+Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs, const StitchOptions& options,
+                        const StitchReport& report);
+
+}  // namespace mts

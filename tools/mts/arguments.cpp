@@ -1,0 +1,224 @@
+#include "arguments.h"
+
+#include "base/log.h"
+#include "check/stored.h"
+#include "progress.h"
+#include "terminal.h"
+
+#include <mts/model_io.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace mts::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+auto usage(std::string message) { return fail(ErrorCode::kUsage, std::move(message)); }
+
+// Splits at the last '='; sizes and ranges hold none.
+std::optional<std::pair<std::string, std::string>> split(const std::string& text) {
+  const size_t at = text.rfind('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size()) return std::nullopt;
+  return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+template <class T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Names that tell models of one stem apart: by their folders where these differ, else by number.
+std::vector<std::string> distinct_names(const std::vector<ModelArgument>& models) {
+  std::set<std::string> taken;
+  std::map<std::string, int> count;
+  for (const ModelArgument& model : models) {
+    taken.insert(model.name);
+    ++count[model.name];
+  }
+  std::set<std::string> folders;
+  bool by_folder = true;
+  for (const ModelArgument& model : models) {
+    if (count[model.name] < 2) continue;
+    const std::string folder = fs::path(model.path).parent_path().filename().string();
+    by_folder &= !folder.empty() && folder != "." && folder != ".." &&
+                 folder.find('=') == std::string::npos && !taken.contains(folder) &&
+                 folders.insert(folder).second;
+  }
+  std::vector<std::string> names;
+  std::map<std::string, int> next;
+  for (const ModelArgument& model : models) {
+    std::string name = model.name;
+    if (count[model.name] >= 2) {
+      if (by_folder) {
+        name = fs::path(model.path).parent_path().filename().string();
+      } else {
+        do name = fmt::format("{}_{}", model.name, ++next[model.name]);
+        while (!taken.insert(name).second);
+      }
+    }
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+// The command as it was given, with names for the models.
+std::string renamed_command(const std::vector<ModelArgument>& models, const Invocation& invocation) {
+  const std::vector<std::string> names = distinct_names(models);
+  std::string command = "mts";
+  size_t at = 0;
+  for (const std::string& argument : invocation.arguments) {
+    const bool is_model = at < models.size() && argument == models[at].text;
+    command += ' ' + shell_quote(is_model && names[at] != models[at].name ? names[at] + "=" + models[at].path
+                                                                          : argument);
+    if (is_model) ++at;
+  }
+  return command;
+}
+
+}  // namespace
+
+Result<ModelArgument> parse_model_argument(const std::string& text) {
+  ModelArgument result{text, {}, text};
+  std::error_code ignored;
+  const size_t equals = text.find('=');
+  // A file whose name holds '=' needs no second name.
+  if (equals != std::string::npos && !fs::exists(text, ignored)) {
+    result.name = text.substr(0, equals);
+    result.path = text.substr(equals + 1);
+    if (result.name.empty() || result.path.empty()) {
+      return usage(fmt::format("'{}' is neither a file nor NAME=PATH", text));
+    }
+  } else {
+    result.name = fs::path(text).stem().string();
+  }
+  if (result.name.find('/') != std::string::npos) {
+    return usage(fmt::format(
+        "'{}': a model's name must not hold '/', which separates it from those of its inputs", text));
+  }
+  if (result.name.empty()) return usage(fmt::format("'{}' names no file", text));
+  return result;
+}
+
+Result<std::vector<ModelArgument>> parse_model_arguments(const std::vector<std::string>& texts,
+                                                         const Invocation& invocation) {
+  std::vector<ModelArgument> models;
+  for (const std::string& text : texts) {
+    MTS_ASSIGN(models.emplace_back(), parse_model_argument(text));
+  }
+  for (size_t a = 0; a < models.size(); ++a) {
+    for (size_t b = a + 1; b < models.size(); ++b) {
+      if (models[a].name != models[b].name) continue;
+      return usage(fmt::format("{} and {} are both called '{}'; this names them apart:\n  {}", models[a].path,
+                               models[b].path, models[a].name, renamed_command(models, invocation)));
+    }
+  }
+  return models;
+}
+
+Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& arguments,
+                                       const Invocation& invocation) {
+  Progress progress("reading", invocation.quiet);
+  std::vector<Model> models;
+  for (const ModelArgument& argument : arguments) {
+    progress.set("reading " + argument.name, models.size(), arguments.size());
+    MTS_ASSIGN(models.emplace_back(), load_model(argument.path, argument.name));
+    log::debug("{}: {} nodes, opset {}", argument.path, check::node_count(models.back().graph),
+               models.back().opset());
+  }
+  return models;
+}
+
+Result<std::map<std::string, int64_t>> parse_dims(const std::vector<std::string>& texts) {
+  std::map<std::string, int64_t> dims;
+  for (const std::string& text : texts) {
+    const auto parts = split(text);
+    const std::optional<int64_t> size = parts ? number<int64_t>(parts->second) : std::nullopt;
+    if (!size || *size < 0)
+      return usage(fmt::format("--dim '{}' is not of the form SYMBOL=SIZE, like N=4", text));
+    if (!dims.emplace(parts->first, *size).second)
+      return usage(fmt::format("--dim {} is given twice", parts->first));
+  }
+  return dims;
+}
+
+Result<std::map<std::string, std::pair<double, double>>> parse_ranges(const std::vector<std::string>& texts) {
+  std::map<std::string, std::pair<double, double>> ranges;
+  for (const std::string& text : texts) {
+    const auto parts = split(text);
+    const size_t colon = parts ? parts->second.find(':') : std::string::npos;
+    std::optional<double> low;
+    std::optional<double> high;
+    if (colon != std::string::npos) {
+      low = number<double>(parts->second.substr(0, colon));
+      high = number<double>(parts->second.substr(colon + 1));
+    }
+    if (!low || !high || *low >= *high) {
+      return usage(fmt::format("--range '{}' is not of the form INPUT=LOW:HIGH, like ids=0:100", text));
+    }
+    if (!ranges.emplace(parts->first, std::pair(*low, *high)).second) {
+      return usage(fmt::format("--range {} is given twice", parts->first));
+    }
+  }
+  return ranges;
+}
+
+Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> inputs;
+  for (const std::string& text : texts) {
+    const size_t at = text.find('=');
+    if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
+      return usage(fmt::format("--input '{}' is not of the form INPUT=FILE, like x=x.npy", text));
+    }
+    if (!inputs.emplace(text.substr(0, at), text.substr(at + 1)).second) {
+      return usage(fmt::format("--input {} is given twice", text.substr(0, at)));
+    }
+  }
+  return inputs;
+}
+
+Result<void> check_output_path(const std::string& output, const std::vector<std::string>& inputs) {
+  std::error_code ignored;
+  for (const std::string& input : inputs) {
+    const bool same = fs::exists(output, ignored)
+                          ? fs::equivalent(output, input, ignored)
+                          : fs::weakly_canonical(output, ignored) == fs::weakly_canonical(input, ignored);
+    if (same) {
+      return fail(ErrorCode::kUsage, fmt::format("would be overwritten, but is an input ({})", input),
+                  {output, {}, {}});
+    }
+  }
+  if (fs::is_directory(output, ignored)) return fail(ErrorCode::kIo, "is a folder", {output, {}, {}});
+  const fs::path folder = fs::path(output).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, ignored)) {
+    return fail(ErrorCode::kIo, fmt::format("there is no folder {}", folder.string()), {output, {}, {}});
+  }
+  return {};
+}
+
+void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
+  command.add_option("--device", options.device, "cpu, cuda, or ref (plain loops)")
+      ->check(CLI::IsMember({"cpu", "cuda", "ref"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("--threads", options.threads, "threads on the CPU; 0: one a core")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise) {
+  command.add_option("--dim", dims, "size of a dynamic dimension, like N=4 (" + otherwise + ")")
+      ->type_name("SYMBOL=SIZE")
+      ->allow_extra_args(false);
+}
+
+}  // namespace mts::tool

@@ -1,0 +1,57 @@
+// Reading what the user typed: models, dimensions, ranges, and the paths that are written.
+#pragma once
+
+#include "command.h"
+
+#include <mts/error.h>
+#include <mts/executor.h>
+#include <mts/graph.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mts::tool {
+
+// "path" (named after the file's stem) or "name=path".
+struct ModelArgument {
+  std::string text;  // as given
+  std::string name;
+  std::string path;
+};
+Result<ModelArgument> parse_model_argument(const std::string& text);
+// kUsage when two have one name; the message holds the command that names them apart.
+Result<std::vector<ModelArgument>> parse_model_arguments(const std::vector<std::string>& texts,
+                                                         const Invocation& invocation);
+// With progress and a line on the log for each.
+Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& arguments,
+                                       const Invocation& invocation);
+
+// "N=4" ...; the symbol may hold anything but must not be empty, the size is not negative.
+Result<std::map<std::string, int64_t>> parse_dims(const std::vector<std::string>& texts);
+// "ids=0:100" ...: from 0 up to, but without, 100.
+Result<std::map<std::string, std::pair<double, double>>> parse_ranges(const std::vector<std::string>& texts);
+// "x=x.npy" ...
+Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::string>& texts);
+
+// kUsage when `output` is one of `inputs` (by name, link or hard link); kIo when its folder is not there or
+// it is one.
+Result<void> check_output_path(const std::string& output, const std::vector<std::string>& inputs);
+
+// Errors of sessions know nodes, but not which file they come from.
+template <class T>
+Result<T> in_file(Result<T> result, const Model& model) {
+  if (result || !result.error().where.file.empty()) return result;
+  Error error = std::move(result).error();
+  error.where.file = model.path.empty() ? model.name : model.path;
+  return tl::unexpected(std::move(error));
+}
+
+// --device, --threads.
+void add_executor_flags(CLI::App& command, ExecutorOptions& options);
+// The values of the flag are checked when the command is parsed.
+void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);
+
+}  // namespace mts::tool

@@ -1,0 +1,122 @@
+#include "report.h"
+
+#include "terminal.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace mts::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kSchemaVersion = 1;
+// In the order in which they are shown.
+constexpr std::array kStrategies = {"once",      "batch",        "fan_out",        "group",
+                                    "partition", "partial_rows", "partial_blocks", "apart"};
+
+int64_t count_of(const StitchReport& report, const char* strategy) {
+  const auto found = report.strategies.find(strategy);
+  return found != report.strategies.end() ? found->second : 0;
+}
+
+// "20.1 MB -> 5.4 MB (27 %)"
+std::string change(double before, double after, const std::string& was, const std::string& is) {
+  return before > 0 ? fmt::format("{} -> {} ({:.0f} %)", was, is, 100 * after / before)
+                    : fmt::format("{} -> {}", was, is);
+}
+
+}  // namespace
+
+Json report_json(const StitchReport& report, const std::string& path, const SavedModel& output) {
+  Json json;
+  json["schema_version"] = kSchemaVersion;
+  json["inputs"] = Json::array();
+  for (const StitchReport::Input& input : report.inputs) {
+    json["inputs"].push_back({{"name", input.name},
+                              {"path", input.path},
+                              {"sha256", input.sha256},
+                              {"nodes", input.nodes},
+                              {"weight_bytes", input.weight_bytes}});
+  }
+  Json& out = json["output"];
+  out["path"] = path.empty() ? Json() : Json(path);
+  out["sha256"] = output.sha256.empty() ? Json() : Json(output.sha256);
+  out["nodes"] = report.output_nodes;
+  out["weight_bytes"] = path.empty() ? report.output_weight_bytes : output.weight_bytes;
+  json["unique_weight_bytes"] = report.unique_weight_bytes;
+  json["strategies"] = Json::object();
+  for (const char* strategy : kStrategies) json["strategies"][strategy] = count_of(report, strategy);
+  json["refusals"] = Json::array();
+  for (const Refusal& refusal : report.refusals) {
+    json["refusals"].push_back({{"op", refusal.op}, {"count", refusal.count}, {"reason", refusal.reason}});
+  }
+  json["groups"] = Json::array();
+  for (const StitchReport::Group& group : report.groups) json["groups"].push_back({{"models", group.models}});
+  json["predicted"] = {{"latency_us_fused", report.predicted.latency_us_fused},
+                       {"latency_us_sequential", report.predicted.latency_us_sequential},
+                       {"peak_memory_bytes", report.predicted.peak_memory_bytes}};
+  json["assumptions"] = report.assumptions;
+  return json;
+}
+
+std::string report_text(const StitchReport& report, const std::string& path, size_t width) {
+  int64_t nodes = 0;
+  uint64_t bytes = 0;
+  Table inputs({{"model"}, {"nodes", Table::Align::kRight}, {"weights", Table::Align::kRight}, {"file"}});
+  for (const StitchReport::Input& input : report.inputs) {
+    nodes += input.nodes;
+    bytes += input.weight_bytes;
+    inputs.add({input.name, fmt::format("{}", input.nodes),
+                human_bytes(static_cast<double>(input.weight_bytes)), input.path});
+  }
+  std::string text = inputs.render(width) + "\n";
+
+  Table summary({{""}, {""}});
+  if (!path.empty()) summary.add({"written", path});
+  summary.add({"nodes", change(static_cast<double>(nodes), static_cast<double>(report.output_nodes),
+                               fmt::format("{}", nodes), fmt::format("{}", report.output_nodes))});
+  summary.add({"weights",
+               change(static_cast<double>(bytes), static_cast<double>(report.output_weight_bytes),
+                      human_bytes(static_cast<double>(bytes)),
+                      human_bytes(static_cast<double>(report.output_weight_bytes))) +
+                   fmt::format(", unique {}", human_bytes(static_cast<double>(report.unique_weight_bytes)))});
+  std::string strategies;
+  for (const char* strategy : kStrategies) {
+    if (const int64_t count = count_of(report, strategy); count > 0) {
+      strategies += fmt::format("{}{} {}", strategies.empty() ? "" : ", ", count, strategy);
+    }
+  }
+  if (!strategies.empty()) summary.add({"strategies", strategies});
+  if (report.predicted.latency_us_fused > 0 && report.predicted.latency_us_sequential > 0) {
+    summary.add({"predicted",
+                 fmt::format("{:.0f} us instead of {:.0f} us one after another ({:.2f}x)",
+                             report.predicted.latency_us_fused, report.predicted.latency_us_sequential,
+                             report.predicted.latency_us_sequential / report.predicted.latency_us_fused)});
+  }
+  if (report.groups.size() > 1) summary.add({"groups", fmt::format("{}", report.groups.size())});
+  text += summary.render(width);
+
+  if (!report.refusals.empty()) {
+    Table refusals({{"not stitched"}, {"sets", Table::Align::kRight}, {"why"}});
+    for (const Refusal& refusal : report.refusals) {
+      refusals.add({refusal.op, fmt::format("{}", refusal.count), refusal.reason});
+    }
+    text += "\n" + refusals.render(width);
+  }
+  return text;
+}
+
+Json error_json(const Error& error) {
+  Json json = {{"code", static_cast<int>(error.code)}, {"message", error.message}};
+  if (!error.where.file.empty()) json["file"] = error.where.file;
+  if (!error.where.node.empty()) json["node"] = error.where.node;
+  if (!error.where.value.empty()) json["value"] = error.where.value;
+  return json;
+}
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+}  // namespace mts::tool

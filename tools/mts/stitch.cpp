@@ -1,0 +1,130 @@
+#include "arguments.h"
+#include "base/log.h"
+#include "check/file.h"
+#include "command.h"
+#include "progress.h"
+#include "report.h"
+#include "terminal.h"
+
+#include <mts/model_io.h>
+#include <mts/stitch.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace mts::tool {
+namespace {
+
+struct Flags {
+  std::vector<std::string> models;
+  std::string output;
+  std::string report;
+  StitchOptions stitch;
+  SaveOptions save;
+  bool json = false;
+};
+
+const std::map<std::string, StitchOptions::Strategy> kStrategies = {
+    {"auto", StitchOptions::Strategy::kAuto},
+    {"stitch", StitchOptions::Strategy::kStitch},
+    {"netfuse", StitchOptions::Strategy::kNetfuse},
+    {"concat", StitchOptions::Strategy::kConcat}};
+const std::map<std::string, StitchOptions::Objective> kObjectives = {
+    {"bytes", StitchOptions::Objective::kBytes}, {"latency", StitchOptions::Objective::kLatency}};
+const std::map<std::string, SaveOptions::External> kExternal = {{"auto", SaveOptions::External::kAuto},
+                                                                {"never", SaveOptions::External::kNever},
+                                                                {"always", SaveOptions::External::kAlways}};
+
+Result<void> check_paths(const Flags& flags, const std::vector<ModelArgument>& models) {
+  std::vector<std::string> inputs;
+  for (const ModelArgument& model : models) {
+    inputs.push_back(model.path);
+    inputs.push_back(model.path + ".data");  // where external weights usually lie
+  }
+  MTS_TRY(check_output_path(flags.output, inputs));
+  MTS_TRY(check_output_path(flags.output + ".data", inputs));
+  if (!flags.report.empty()) {
+    inputs.push_back(flags.output);
+    inputs.push_back(flags.output + ".data");
+    MTS_TRY(check_output_path(flags.report, inputs));
+  }
+  return {};
+}
+
+Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
+  MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
+  MTS_TRY(check_paths(flags, arguments));
+  MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
+  Progress progress("stitching", invocation.quiet);
+  MTS_ASSIGN(Stitched stitched, stitch(std::move(models), flags.stitch));
+  progress.set("writing " + flags.output);
+  MTS_ASSIGN(const SavedModel saved, save_model(stitched.model, flags.output, flags.save));
+  stitched.report.output_weight_bytes = saved.weight_bytes;
+  for (const std::string& assumption : stitched.report.assumptions) log::warn("assumed: {}", assumption);
+
+  const nlohmann::ordered_json json = report_json(stitched.report, flags.output, saved);
+  if (!flags.report.empty()) {
+    const Result<void> written = check::write_file(flags.report, dump(json));
+    if (!written) {
+      // Both or none.
+      std::error_code ignored;
+      std::filesystem::remove(flags.output, ignored);
+      if (saved.external_bytes > 0) std::filesystem::remove(flags.output + ".data", ignored);
+      return tl::unexpected(written.error());
+    }
+  }
+  return Outcome{flags.json ? dump(json) : report_text(stitched.report, flags.output, stdout_width()), true};
+}
+
+}  // namespace
+
+void add_stitch(CLI::App& program, Invocation& invocation) {
+  CLI::App* command =
+      program.add_subcommand("stitch", "Rewrites models that share weights into one ONNX model");
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("models", flags->models, "ONNX files, as PATH or NAME=PATH")
+      ->required()
+      ->type_name("MODEL");
+  command->add_option("-o,--output", flags->output, "the fused model")->required()->type_name("FILE");
+  command->add_option("--report", flags->report, "what was done, as JSON")->type_name("FILE");
+  command
+      ->add_option("--strategy", flags->stitch.strategy,
+                   "auto: what is predicted to be fastest without duplicating a weight; stitch: wherever "
+                   "legal; netfuse: "
+                   "grouped with duplicated weights (the baseline); concat: side by side, deduplicated")
+      ->transform(CLI::CheckedTransformer(kStrategies, CLI::ignore_case).description(""))
+      ->type_name("auto|stitch|netfuse|concat");
+  command
+      ->add_option(
+          "--objective", flags->stitch.objective,
+          "bytes: no weight twice; latency: parts of tensors may be stored twice where that is faster")
+      ->transform(CLI::CheckedTransformer(kObjectives, CLI::ignore_case).description(""))
+      ->type_name("bytes|latency");
+  command
+      ->add_option(
+          "--share-input", flags->stitch.share_inputs,
+          "one input for all models that have one of this name, or image=a:x,b:input.1 for different names")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_flag("--independent-dims", flags->stitch.independent_dims,
+                    "equal symbols of different models (batch sizes, ...) may differ at run time");
+  command->add_flag("--keep-metadata", flags->stitch.keep_metadata,
+                    "keep the exporters' metadata and documentation");
+  command->add_option("--target", flags->stitch.target, "device profile for which to plan")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command
+      ->add_option("--external-data", flags->save.external,
+                   "weights in FILE.data: auto (above 1.8 GB), never, always")
+      ->transform(CLI::CheckedTransformer(kExternal, CLI::ignore_case).description(""))
+      ->type_name("auto|never|always");
+  command->add_flag("--json", flags->json, "the report on standard output instead of the summary");
+  command->callback(
+      [flags, &invocation] { invocation.action = [flags, &invocation] { return run(*flags, invocation); }; });
+}
+
+}  // namespace mts::tool
