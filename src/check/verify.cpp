@@ -126,7 +126,7 @@ class Verification {
     report_.structural = check_structure(fused_, originals_, entries_);
     MTS_ASSIGN(InputSource inputs,
                InputSource::open(specs_of_fused(fused_, originals_, entries_),
-                                 {options_.ranges, options_.inputs_directory, options_.seed}));
+                                 {options_.ranges, {}, options_.inputs_directory, options_.seed}));
     MTS_ASSIGN(const std::vector<std::vector<Binding>> trials, trials_for(inputs));
     for (const Model& original : originals_) {
       MTS_ASSIGN(sessions_.emplace_back(), factory_(original));
@@ -209,7 +209,8 @@ class Verification {
       Result<std::vector<Datum>> outputs = sessions_[m]->run(inputs_of(m, data));
       if (!outputs) {
         Error error = std::move(outputs).error();
-        if (error.where.file.empty()) error.where.file = originals_[m].name;
+        if (error.where.file.empty())
+          error.where.file = originals_[m].path.empty() ? originals_[m].name : originals_[m].path;
         return tl::unexpected(std::move(error));
       }
       results.push_back(std::move(*outputs));

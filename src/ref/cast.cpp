@@ -53,13 +53,14 @@ Result<Numbers> read(const Call& c, const Tensor& in) {
   return numbers;
 }
 
-// Clamps to the range of an integer of `bits` bits.
+// A float is truncated; of an integer that does not fit the low bits stay.
 template <class V>
-double clamp_to_bits(V value, int bits, bool is_signed) {
-  const double low = is_signed ? -std::ldexp(1.0, bits - 1) : 0;
-  const double high = std::ldexp(1.0, is_signed ? bits - 1 : bits) - 1;
-  const auto x = static_cast<double>(value);
-  return x != x ? 0 : std::min(std::max(x, low), high);
+int64_t low_bits(V value) {
+  if constexpr (std::is_floating_point_v<V>) {
+    return number_cast<int64_t>(value);
+  } else {
+    return static_cast<int64_t>(value);
+  }
 }
 
 template <class V>
@@ -83,8 +84,7 @@ Result<Tensor> write(const Call& c, const std::vector<V>& values, DType to, Dims
   }
   if (is_packed_integer(to)) {
     for (size_t i = 0; i < count; ++i) {
-      const double value = std::is_floating_point_v<V> ? std::nearbyint(static_cast<double>(values[i])) : static_cast<double>(values[i]);
-      out.mutable_as<uint8_t>()[i] = static_cast<uint8_t>(static_cast<int>(clamp_to_bits(value, bit_width(to), is_signed_packed(to))));
+      out.mutable_as<uint8_t>()[i] = static_cast<uint8_t>(low_bits(values[i]));
     }
     return pack_bits(out, to);
   }

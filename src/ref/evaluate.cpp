@@ -20,7 +20,7 @@ auto families() {
       unary_operators(),  binary_operators(),    reduce_operators(),  matmul_operators(),  einsum_operators(),
       conv_operators(),   pool_operators(),      normalise_operators(), softmax_operators(), shape_operators(),
       slice_operators(),  gather_operators(),    select_operators(),  cast_operators(),    quantise_operators(),
-      control_operators(),
+      control_operators(), resize_operators(),   recurrent_operators(), attention_operators(),
   };
 }
 

@@ -22,6 +22,9 @@ std::span<const Operator> gather_operators();         // Gather*, Scatter*, OneH
 std::span<const Operator> select_operators();         // TopK, NonZero, Unique, Compress, ...
 std::span<const Operator> cast_operators();
 std::span<const Operator> quantise_operators();
-std::span<const Operator> control_operators();        // If, Loop, Scan
+std::span<const Operator> control_operators();        // If, Loop, Scan, SequenceMap
+std::span<const Operator> resize_operators();         // Resize, Upsample
+std::span<const Operator> recurrent_operators();      // RNN, GRU, LSTM
+std::span<const Operator> attention_operators();      // Attention, RotaryEmbedding
 
 }  // namespace mts::ref

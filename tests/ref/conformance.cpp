@@ -40,6 +40,10 @@ std::string difference(const Tensor& actual, const Tensor& expected) {
     return {};
   }
   const int64_t count = expected.element_count();
+  if (expected.dtype() == DType::kFloat4E2M1) {
+    const bool equal = std::equal(actual.data(), actual.data() + actual.byte_size(), expected.data());
+    return equal ? "" : "its bits differ";
+  }
   const auto numbers = [&](const Tensor& t) { return read_numbers<double>(t.dtype(), {t.data(), t.byte_size()}, count); };
   const std::vector<double> a = numbers(actual), b = numbers(expected);
   if (a.size() != static_cast<size_t>(count)) return fmt::format("{} cannot be compared", name_of(expected.dtype()));

@@ -1,8 +1,10 @@
 // Runs ONNX's conformance tests through the reference session. Fails when a case computes something else than expected and
 // is not among the known failures, or when fewer cases pass than the floor. MTS_CONFORMANCE_FILTER=text runs only the
 // cases whose name contains it.
+#include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,18 +20,28 @@ namespace {
 struct KnownFailure {
   std::string_view name, reason;
 };
-constexpr KnownFailure kKnownFailures[] = {
-    {"", ""},
+constexpr std::string_view kWraps = "the data wraps where the operator saturates; corrected in later ONNX releases";
+constexpr std::string_view kUint16 = "the data files hold bfloat16 as uint16";
+constexpr KnownFailure kNodeFailures[] = {
+    {"test_l2normalization_axis_0", "0 / 0 is NaN in the data; later ONNX releases and engines give 0"},
+    {"test_qlinearmatmul_2D_int8_float16", kWraps},
+    {"test_qlinearmatmul_2D_int8_float32", kWraps},
+    {"test_qlinearmatmul_3D_int8_float16", kWraps},
+    {"test_qlinearmatmul_3D_int8_float32", kWraps},
+};
+constexpr KnownFailure kDebianFailures[] = {
+    {"test_cast_BFLOAT16_to_FLOAT", kUint16},
+    {"test_cast_FLOAT_to_BFLOAT16", kUint16},
+    {"test_castlike_BFLOAT16_to_FLOAT", kUint16},
+    {"test_castlike_BFLOAT16_to_FLOAT_expanded", kUint16},
+    {"test_castlike_FLOAT_to_BFLOAT16", kUint16},
+    {"test_castlike_FLOAT_to_BFLOAT16_expanded", kUint16},
 };
 
-bool is_known(const std::string& name) {
-  for (const KnownFailure& known : kKnownFailures) {
-    if (known.name == name) return true;
-  }
-  return false;
-}
-
-void run_all(const char* variable, const std::string& subfolder, size_t floor) {
+void run_all(const char* variable, const std::string& subfolder, size_t floor, std::span<const KnownFailure> accepted) {
+  const auto is_known = [&](const std::string& name) {
+    return std::ranges::any_of(accepted, [&](const KnownFailure& known) { return known.name == name; });
+  };
   const char* root = std::getenv(variable);
   if (!root) GTEST_SKIP() << "set " << variable << " to run them";
   const std::vector<std::string> cases = cases_in(std::string(root) + subfolder);
@@ -67,8 +79,8 @@ void run_all(const char* variable, const std::string& subfolder, size_t floor) {
   }
 }
 
-TEST(Conformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 900); }
-TEST(Conformance, DebianNodeTests) { run_all("MTS_ONNX_TESTDATA", "/node", 600); }
+TEST(Conformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 900, kNodeFailures); }
+TEST(Conformance, DebianNodeTests) { run_all("MTS_ONNX_TESTDATA", "/node", 600, kDebianFailures); }
 
 }  // namespace
 }  // namespace mts::test
