@@ -101,4 +101,9 @@ Result<std::unique_ptr<Backend>> make_cpu_backend() {
   }
 }
 
+std::string onednn_version() {
+  const dnnl::version_t* const version = dnnl::version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+}
+
 }  // namespace mts::exec
