@@ -1,8 +1,13 @@
 // Fusion of elementwise work (see compile.h):
-//   1. activations: a cluster of steps that computes a known function of one value (x * 0.5 * (1 + erf(x / 1.41))) becomes
+//   1. activations: a cluster of steps that computes a known function of one value (x * 0.5 * (1 + erf(x
+//   / 1.41))) becomes
 //      one instruction. The function is recognised by its values, so every way of writing it is found.
 //   2. epilogues: elementwise steps that follow a kernel step join it, as far as the backend accepts.
-//   3. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over memory.
+//   3. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over
+//   memory.
+#include "exec/compile.h"
+#include "exec/interpret.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -11,9 +16,6 @@
 #include <map>
 #include <optional>
 #include <utility>
-
-#include "exec/compile.h"
-#include "exec/interpret.h"
 
 namespace mts::exec {
 namespace {
@@ -25,7 +27,8 @@ bool is_elementwise(const Step& step) { return step.kind == StepKind::kKernel &&
 
 class Fuser {
  public:
-  Fuser(ExecPlan& plan, const Backend& backend) : plan_(plan), backend_(backend), dead_(plan.steps.size(), false) {
+  Fuser(ExecPlan& plan, const Backend& backend)
+      : plan_(plan), backend_(backend), dead_(plan.steps.size(), false) {
     producer_.assign(plan.values.size(), -1);
     readers_.resize(plan.values.size());
     for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -68,18 +71,21 @@ class Fuser {
     const PlanValue& value = plan_.value(v);
     if (!value.is_constant()) return std::nullopt;
     const Tensor* tensor = plan_.constants[static_cast<size_t>(value.constant)].tensor();
-    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1) return std::nullopt;
+    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
+      return std::nullopt;
     return *tensor->as<float>();
   }
 
   // ---- 1. activations
 
-  // The function of `root` that `value` is, as a closure over the cluster's steps; nothing when it is something else.
+  // The function of `root` that `value` is, as a closure over the cluster's steps; nothing when it is
+  // something else.
   std::optional<float> evaluate(ValueIndex value, ValueIndex root, float x, int depth) const {
     if (value == root) return x;
     if (const auto constant = scalar(value)) return constant;
     const int32_t producer = producer_[at(value)];
-    if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)])) return std::nullopt;
+    if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)]))
+      return std::nullopt;
     const Step& step = plan_.steps[static_cast<size_t>(producer)];
     if (step.program.code.size() != 1) return std::nullopt;
     const Instruction& instruction = step.program.code[0];
@@ -111,13 +117,15 @@ class Fuser {
     if (std::find(roots.begin(), roots.end(), value) == roots.end()) roots.push_back(value);
     const int32_t producer = producer_[at(value)];
     if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)])) return;
-    for (ValueIndex input : plan_.steps[static_cast<size_t>(producer)].inputs) candidate_roots(input, depth - 1, roots);
+    for (ValueIndex input : plan_.steps[static_cast<size_t>(producer)].inputs)
+      candidate_roots(input, depth - 1, roots);
   }
 
   void recognise(size_t i) {
     if (dead_[i] || !is_elementwise(plan_.steps[i])) return;
     const ElementOp last = plan_.steps[i].program.code.back().op;
-    if (last != ElementOp::kMul && last != ElementOp::kDiv && last != ElementOp::kClip) return;  // how all of these end
+    if (last != ElementOp::kMul && last != ElementOp::kDiv && last != ElementOp::kClip)
+      return;  // how all of these end
     const ValueIndex output = plan_.steps[i].outputs[0];
     std::vector<ValueIndex> roots;
     candidate_roots(output, kMaxClusterDepth, roots);
@@ -129,8 +137,10 @@ class Fuser {
       collect(output, *root, cluster);
       const bool closed = std::all_of(cluster.begin(), cluster.end(), [&](size_t step) {
         const ValueIndex made = plan_.steps[step].outputs[0];
-        return made == output || std::all_of(readers_[at(made)].begin(), readers_[at(made)].end(), [&](int32_t reader) {
-                 return reader >= 0 && std::find(cluster.begin(), cluster.end(), static_cast<size_t>(reader)) != cluster.end();
+        return made == output ||
+               std::all_of(readers_[at(made)].begin(), readers_[at(made)].end(), [&](int32_t reader) {
+                 return reader >= 0 && std::find(cluster.begin(), cluster.end(),
+                                                 static_cast<size_t>(reader)) != cluster.end();
                });
       });
       if (cluster.size() < 2 || !closed) continue;
@@ -140,14 +150,16 @@ class Fuser {
   }
 
   std::optional<ElementOp> function_of(ValueIndex output, ValueIndex root) const {
-    constexpr std::array kPoints = {-7.3f, -4.1f, -3.f, -2.2f, -1.1f, -0.5f, -0.03f, 0.f, 0.07f, 0.4f, 1.f, 1.9f, 2.8f, 3.5f, 6.6f};
+    constexpr std::array kPoints = {-7.3f, -4.1f, -3.f, -2.2f, -1.1f, -0.5f, -0.03f, 0.f,
+                                    0.07f, 0.4f,  1.f,  1.9f,  2.8f,  3.5f,  6.6f};
     std::array<float, kPoints.size()> values{};
     for (size_t p = 0; p < kPoints.size(); ++p) {
       const auto y = evaluate(output, root, kPoints[p], kMaxClusterDepth);
       if (!y) return std::nullopt;
       values[p] = *y;
     }
-    for (ElementOp op : {ElementOp::kGeluErf, ElementOp::kGeluTanh, ElementOp::kSilu, ElementOp::kHardSwish}) {
+    for (ElementOp op :
+         {ElementOp::kGeluErf, ElementOp::kGeluTanh, ElementOp::kSilu, ElementOp::kHardSwish}) {
       bool equal = true;
       for (size_t p = 0; p < kPoints.size() && equal; ++p) {
         const float wanted = apply(Instruction{.op = op}, kPoints[p], 0.f);
@@ -181,13 +193,16 @@ class Fuser {
     // Of two producers the later one: the other operand is then made already.
     std::vector<int16_t> operands = {plan_.steps[i].program.code[0].a};
     if (is_binary(plan_.steps[i].program.code[0].op)) operands.push_back(plan_.steps[i].program.code[0].b);
-    std::sort(operands.begin(), operands.end(), [&](int16_t x, int16_t y) { return made_by(i, x) > made_by(i, y); });
+    std::sort(operands.begin(), operands.end(),
+              [&](int16_t x, int16_t y) { return made_by(i, x) > made_by(i, y); });
     for (int16_t operand : operands) {
       if (join_epilogue(i, operand)) return;
     }
   }
 
-  int32_t made_by(size_t i, int16_t operand) const { return producer_[at(plan_.steps[i].inputs[static_cast<size_t>(operand)])]; }
+  int32_t made_by(size_t i, int16_t operand) const {
+    return producer_[at(plan_.steps[i].inputs[static_cast<size_t>(operand)])];
+  }
 
   bool join_epilogue(size_t i, int16_t accumulator) {
     Step& tail = plan_.steps[i];
@@ -201,12 +216,14 @@ class Fuser {
     ValueIndex other = kAbsent;
     if (is_binary(next.op)) {
       const bool first = next.a == accumulator;
-      const bool commutes = next.op == ElementOp::kAdd || next.op == ElementOp::kMul || next.op == ElementOp::kMax || next.op == ElementOp::kMin;
+      const bool commutes = next.op == ElementOp::kAdd || next.op == ElementOp::kMul ||
+                            next.op == ElementOp::kMax || next.op == ElementOp::kMin;
       if (!first && !commutes) return false;
       other = tail.inputs[static_cast<size_t>(first ? next.b : next.a)];
       if (other == value) return false;
     }
-    next.a = static_cast<int16_t>(std::max(0, head.program.inputs - 1 + static_cast<int>(head.program.code.size())));
+    next.a = static_cast<int16_t>(
+        std::max(0, head.program.inputs - 1 + static_cast<int>(head.program.code.size())));
     if (!backend_.accepts_epilogue(plan_, head, next, other)) return false;
 
     Step joined = head;
@@ -281,7 +298,9 @@ class Fuser {
     const auto head_inputs = static_cast<int16_t>(head.program.inputs);
     const auto tail_inputs = static_cast<int16_t>(tail.program.inputs);
     const auto head_code = static_cast<int16_t>(head.program.code.size());
-    const auto from_head = [&](int16_t r) { return static_cast<int16_t>(r < head_inputs ? r : r - head_inputs + inputs); };
+    const auto from_head = [&](int16_t r) {
+      return static_cast<int16_t>(r < head_inputs ? r : r - head_inputs + inputs);
+    };
     const auto from_tail = [&](int16_t r) {
       if (r >= tail_inputs) return static_cast<int16_t>(r - tail_inputs + inputs + head_code);
       if (tail.inputs[static_cast<size_t>(r)] == value) return static_cast<int16_t>(inputs + head_code - 1);

@@ -1,9 +1,9 @@
-// MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes are merged:
-// [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
-#include <algorithm>
-
+// MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes
+// are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
 #include "exec/cpu/dnnl.h"
 #include "exec/geometry.h"
+
+#include <algorithm>
 
 namespace mts::exec {
 namespace {
@@ -11,8 +11,8 @@ namespace {
 using dnnl::memory;
 
 struct Product {
-  std::vector<int64_t> a, b, c;                  // dims, [batch...,] rows, columns
-  std::vector<int64_t> a_strides, b_strides;     // elements
+  std::vector<int64_t> a, b, c;               // dims, [batch...,] rows, columns
+  std::vector<int64_t> a_strides, b_strides;  // elements
 };
 
 Product fold(const Dims& a, const Dims& b) {
@@ -36,7 +36,8 @@ Product fold(const Dims& a, const Dims& b) {
     if (x == 1 && y == 1) continue;
     if (!batch.empty()) {
       auto& [last_x, last_y] = batch.back();
-      const bool both_equal = x == y && last_x == last_y, both_left = y == 1 && last_y == 1, both_right = x == 1 && last_x == 1;
+      const bool both_equal = x == y && last_x == last_y, both_left = y == 1 && last_y == 1,
+                 both_right = x == 1 && last_x == 1;
       if (both_equal || both_left || both_right) {
         last_x *= x;
         last_y *= y;
@@ -93,7 +94,8 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
   if (step.op != "MatMul" && step.op != "Gemm") return false;
   for (const std::vector<ValueIndex>* list : {&step.inputs, &step.outputs}) {
     for (ValueIndex v : *list) {
-      if (v != kAbsent && (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0)) return false;
+      if (v != kAbsent && (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0))
+        return false;
     }
   }
   const Product product = product_of(plan, step);
@@ -114,17 +116,20 @@ KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step)
     const bool constant = plan.value(step.inputs[1]).is_constant();
     const memory::desc a(product.a, memory::data_type::f32, product.a_strides), c = plain(product.c);
     const memory::desc b_given(product.b, memory::data_type::f32, product.b_strides);
-    const memory::desc b = constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
+    const memory::desc b =
+        constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
     const std::vector<int64_t> bias = bias_dims(plan, step, product);
     const memory::desc bias_desc = bias.empty() ? memory::desc() : plain(bias);
     const dnnl::matmul::primitive_desc descriptor =
         bias.empty() ? dnnl::matmul::primitive_desc(device.engine, a, b, c, epilogue.attributes)
                      : dnnl::matmul::primitive_desc(device.engine, a, b, bias_desc, c, epilogue.attributes);
-    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], a);
     if (constant) {
       const float alpha = step.op == "Gemm" ? node.float_or("alpha", 1.f) : 1.f;
-      bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], b_given, descriptor.weights_desc(), alpha);
+      bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], b_given,
+                    descriptor.weights_desc(), alpha);
     } else {
       kernel->bind(DNNL_ARG_WEIGHTS, step.inputs[1], b_given);
     }
