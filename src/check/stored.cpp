@@ -4,7 +4,7 @@ namespace mts::check {
 namespace {
 
 void add(std::vector<Stored>& out, std::string name, const Weight& weight) {
-  out.push_back({std::move(name), weight.dtype(), weight.byte_size(), weight.digest()});
+  out.push_back({std::move(name), weight.dtype(), weight.dims(), weight.byte_size(), weight.digest()});
 }
 
 void collect(const Graph& graph, std::vector<Stored>& out) {
