@@ -92,7 +92,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
     MTS_ASSIGN(facts.emplace_back(), infer_types(model));
   }
   Metadata metadata = fused_metadata(models, shared_inputs, options, report);
-  const SymbolicShapes shapes = replace_symbolic_shapes(models, facts, options.independent_dims);
+  const SymbolicShapes shapes = options.independent_dims ? SymbolicShapes{} : replace_symbolic_shapes(models, facts);
   std::vector<SharedInput> common = shared_inputs;
   common.insert(common.end(), shapes.inputs.begin(), shapes.inputs.end());
 

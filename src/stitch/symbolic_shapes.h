@@ -25,11 +25,10 @@ struct SymbolicShapes {
   std::vector<SharedInput> inputs;  // of the same index: the stand-ins
 };
 
-// Replaces what `facts[m]` knows in models[m]. With `independent` dimensions, models do not share stand-ins.
-SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts, bool independent);
+// Replaces what `facts[m]` knows in models[m]. Takes equal symbols of different models to be equal sizes.
+SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts);
 
-// The tensor, computed from the dimensions of the graph inputs that `builder`'s graph has. Symbols of model m are looked up
-// as they stand in the types of the inputs.
+// The tensor, computed from the dimensions of the graph inputs that `builder`'s graph has.
 ValueId emit_symbolic_shape(const SymbolicShape& shape, Builder& builder);
 
 }  // namespace mts
