@@ -17,5 +17,8 @@ Result<bool> common_subexpressions(Model& model);
 Result<bool> fold_constants(Model& model);
 Result<bool> fold_shapes(Model& model);
 Result<bool> normalise_linear(Model& model);
+Result<bool> normalise_nodes(Model& model);
+Result<bool> recompose_activations(Model& model);
+Result<bool> recompose_normalisation(Model& model);
 
 }  // namespace mts::canon

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "rules/rule.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 // Sizes that shape inference could not name get symbols, the same ones for members whose operands have equal types,
 // whose attributes agree and whose shape parameters are the same constants: such members compute equal shapes.
+constexpr char kUnnamed[] = "?";
+
 class SizeNames {
  public:
   SizeNames(Program& program, size_t column) : program_(program), column_(column) {}
@@ -40,7 +43,7 @@ class SizeNames {
       for (size_t axis = 0; axis < type.shape->size(); ++axis) {
         Dim& dim = (*type.shape)[axis];
         if (dim.is_known() || dim.is_symbolic()) continue;
-        dim.symbol = "d" + std::to_string(column_) + "." + std::to_string(variant) + "." + std::to_string(i) + "." + std::to_string(axis);
+        dim.symbol = kUnnamed + std::to_string(column_) + "." + std::to_string(variant) + "." + std::to_string(i) + "." + std::to_string(axis);
       }
     }
   }
@@ -66,6 +69,19 @@ Type named_type(const Type& type, const std::string& prefix, bool rename) {
   for (Dim& dim : *result.shape)
     if (dim.is_symbolic()) dim.symbol = prefix + dim.symbol;
   return result;
+}
+
+// A size can be computed in the fused graph when some graph input has it.
+void mark_uncomputable_symbols(Program& program, const Numbering& numbering, const std::vector<Model>& models) {
+  std::set<std::string> computable;
+  for (size_t m = 0; m < models.size(); ++m)
+    for (const ValueId id : models[m].graph.inputs())
+      if (const Type& type = program.types[numbering.of[m][index(id)]]; type.has_rank())
+        for (const Dim& dim : *type.shape) computable.insert(dim.symbol);
+  for (Type& type : program.types)
+    if (type.has_rank())
+      for (Dim& dim : *type.shape)
+        if (dim.is_symbolic() && !computable.contains(dim.symbol)) dim.symbol = kUnnamed + dim.symbol;
 }
 
 }  // namespace
@@ -105,6 +121,7 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
       ++program.use_counts[program.outputs.back()];
     }
   }
+  mark_uncomputable_symbols(program, numbering, models);
   std::map<std::vector<Number>, std::pair<uint32_t, uint32_t>> emitted;  // outputs of a node -> its member
   for (const AlignedSet& set : alignment.sets) {
     Column column;

@@ -38,7 +38,8 @@ struct Program {
   const std::vector<Model>* models = nullptr;
   std::vector<Column> columns;
   // By number:
-  std::vector<Type> types;            // unknown sizes have symbols; equal symbols are equal sizes
+  // Unknown sizes have symbols; equal symbols are equal sizes. Symbols that no graph input has start with '?'.
+  std::vector<Type> types;
   std::vector<WeightPtr> weights;     // null when not constant
   std::vector<ValueSource> sources;
   std::vector<uint32_t> use_counts;   // operands, captures and model outputs that read it

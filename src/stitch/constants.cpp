@@ -5,6 +5,17 @@
 
 namespace mts {
 
+namespace {
+
+Metadata origin_of_a_reader(const Graph& graph, ValueId id) {
+  for (const Use& use : graph.uses(id))
+    for (const auto& entry : graph.node(use.node).metadata)
+      if (entry.first == "mts.origin") return {entry};
+  return {};
+}
+
+}  // namespace
+
 void store_constants_once(Graph& graph) {
   std::map<std::pair<Digest, size_t>, std::vector<ValueId>> stored;  // by content: one value a shape, the first one stored
   const size_t count = graph.value_count();
@@ -33,6 +44,7 @@ void store_constants_once(Graph& graph) {
       reshape.name = graph.value(id).name + "/Reshape";
       reshape.inputs = {same.front(), shape};
       reshape.outputs = {replacement};
+      reshape.metadata = origin_of_a_reader(graph, id);
       if (graph.order().empty()) {
         graph.add_node(std::move(reshape));
       } else {

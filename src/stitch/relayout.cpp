@@ -32,13 +32,19 @@ std::vector<ValueId> extract(ValueId value, std::span<const Type> members, Place
   if (from.axis < rank) {
     const Placement concat{from.axis, Fold::kConcat};
     value = relayout(value, members, from, concat, builder);
-    std::vector<int64_t> sizes;
-    for (const Type& member : members) {
-      const Dim& dim = (*member.shape)[static_cast<size_t>(from.axis)];
-      if (dim.is_known()) sizes.push_back(dim.value);
+    std::vector<Dim> sizes;
+    for (const Type& member : members) sizes.push_back((*member.shape)[static_cast<size_t>(from.axis)]);
+    if (std::ranges::all_of(sizes, &Dim::is_known)) {
+      std::vector<int64_t> numbers;
+      for (const Dim& size : sizes) numbers.push_back(size.value);
+      return builder.split(value, from.axis, numbers, types);
     }
-    if (sizes.size() == members.size()) return builder.split(value, from.axis, sizes, types);
-    return builder.split_equally(value, from.axis, types);
+    if (std::ranges::all_of(sizes, [&](const Dim& size) { return size == sizes.front(); }))
+      return builder.split_equally(value, from.axis, types);
+    std::vector<ValueId> parts;  // the models' batches may differ: sizes from their inputs
+    for (const Dim& size : sizes) parts.push_back(size.is_known() ? builder.ints({size.value}) : builder.size_of(size.symbol));
+    const Type vector = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(parts.size()))});
+    return builder.split(value, from.axis, builder.concat(std::move(parts), 0, vector), types);
   }
   // The model axis is the last one.
   value = relayout(value, members, from, {from.axis, Fold::kStacked}, builder);

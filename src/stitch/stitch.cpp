@@ -86,12 +86,19 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   MTS_ASSIGN(const std::vector<SharedInput> shared_inputs, resolve_shared_inputs(models, options.share_inputs));
   MTS_TRY(check_input_names(models, shared_inputs));
   MTS_TRY(canonicalise(models, {.keep_metadata = options.keep_metadata}));
-  for (Model& model : models) MTS_TRY(infer_types(model));
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
+  std::vector<ShapeFacts> facts;
+  for (Model& model : models) {
+    MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+  }
+  Metadata metadata = fused_metadata(models, shared_inputs, options, report);
+  const SymbolicShapes shapes = options.independent_dims ? SymbolicShapes{} : replace_symbolic_shapes(models, facts);
+  std::vector<SharedInput> common = shared_inputs;
+  common.insert(common.end(), shapes.inputs.begin(), shapes.inputs.end());
 
   const WeightClasses classes = classify_weights(models);
   const bool merge = options.strategy == Mode::kAuto || options.strategy == Mode::kStitch;
-  const Numbering numbering = number_values(models, classes, shared_inputs, {.merge_nodes = merge, .merge_constants = true});
+  const Numbering numbering = number_values(models, classes, common, {.merge_nodes = merge, .merge_constants = true});
   const Alignment alignment = align(models, classes, numbering);
   const Program program = make_program(models, alignment, numbering, {.independent_dims = options.independent_dims});
   const bool duplicates = options.strategy == Mode::kNetfuse;
@@ -105,11 +112,11 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
     fused.ir_version = std::max(fused.ir_version, model.ir_version);
     for (const auto& [domain, version] : model.opsets) fused.opsets[domain] = std::max(fused.opsets[domain], version);
   }
-  fused.graph = emit(program, plan, numbering, shared_inputs, {.allow_duplicates = duplicates, .keep_metadata = options.keep_metadata});
+  fused.graph = emit(program, plan, numbering, shared_inputs, shapes, {.allow_duplicates = duplicates, .keep_metadata = options.keep_metadata, .independent_dims = options.independent_dims});
   MTS_TRY(fused.graph.sort());
   MTS_TRY(verify_ir(fused));
   describe_plan(program, plan, report);
-  fused.metadata = fused_metadata(models, shared_inputs, options, report);
+  fused.metadata = std::move(metadata);
   report.output_nodes = static_cast<int64_t>(fused.graph.order().size());
   report.output_weight_bytes = weight_bytes(fused);
   return stitched;
