@@ -56,11 +56,12 @@ class MemoryAssigner {
       to.offset = from.offset;
       return;
     }
-    if (step.op == "Split" && is_outer_axis(step, step.inputs[0])) {
+    const bool all_wanted =
+        std::find(step.outputs.begin(), step.outputs.end(), kAbsent) == step.outputs.end();
+    if (step.op == "Split" && all_wanted && is_outer_axis(step, step.inputs[0])) {
       const PlanValue& from = plan_.value(step.inputs[0]);
       uint64_t offset = from.offset;
       for (ValueIndex output : step.outputs) {
-        if (output == kAbsent) return;
         plan_.value(output).root = from.root;
         plan_.value(output).offset = offset;
         offset += plan_.value(output).bytes;

@@ -10,10 +10,15 @@
 namespace mts::exec {
 namespace {
 
+// Nodes whose output is their input with other dims: no work.
 bool is_reshape(const Node& node) {
+  const bool training = node.is("Dropout") && node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+  // Dropout's mask is work.
+  const bool more_outputs =
+      std::any_of(node.outputs.begin() + 1, node.outputs.end(), [](ValueId v) { return v != kNoValue; });
+  if (training || more_outputs) return false;
   return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze") ||
-         node.is("Identity") ||
-         (node.is("Dropout") && (node.inputs.size() < 3 || node.inputs[2] == kNoValue));
+         node.is("Identity") || node.is("Dropout");
 }
 
 class StepMaker {
@@ -111,7 +116,7 @@ class StepMaker {
       for (const Capture& capture : body->captures()) step.captures.push_back(value_of(capture.outer));
     }
     step.node_inputs = static_cast<int32_t>(step.inputs.size());
-    if (is_static && is_reshape(node)) {
+    if (is_static && !node.outputs.empty() && is_reshape(node)) {
       step.kind = StepKind::kView;
     } else if (is_static && is_float && make_elementwise(node, step)) {
       step.op = "Elementwise";

@@ -293,6 +293,12 @@ TEST(Kernels, GatherRefusesIndicesOutOfRange) {
 }
 
 TEST(Kernels, TheRestRunsOnTheHost) {
+  check({.op = "Dropout",
+         .attributes = {},
+         .operands = {input({3, 4})},
+         .opset = 13,
+         .outputs = 2,
+         .on_host = true});
   check({.op = "CumSum",
          .attributes = {},
          .operands = {input({3, 4}), {.dims = {}, .constant = true, .dtype = DType::kInt64, .values = {1}}},
