@@ -14,8 +14,8 @@ struct CaseResult {
   std::string detail;  // why it failed or is not supported
 };
 
-// Loads and runs one case with the reference session and compares with the tolerances of ONNX's own runner (rtol 1e-3,
-// atol 1e-7; shapes, element types, strings and the places of NaN and infinities must be equal).
+// Loads and runs one case with the reference session and compares with the tolerances of ONNX's own runner
+// (rtol 1e-3, atol 1e-7; shapes, element types, strings and the places of NaN and infinities must be equal).
 CaseResult run_case(const std::string& folder);
 
 // The cases below a folder, sorted; empty when there are none.
