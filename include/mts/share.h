@@ -25,7 +25,7 @@ struct WeightClasses {
     std::vector<ValueRef> members;  // constants of the top graphs, in order
   };
   std::vector<Class> classes;                  // in order of first occurrence: deterministic
-  std::vector<std::vector<int32_t>> class_of;  // [model][value index]; -1 for values that are not constant
+  std::vector<std::vector<int32_t>> class_of;  // [model][value index]; -1: not constant, or nothing reads it
   uint64_t unique_bytes = 0;                   // content counted once
   uint64_t total_bytes = 0;                    // what the inputs store
 };

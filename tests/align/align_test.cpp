@@ -409,6 +409,29 @@ TEST(Align, DequantisedWeightsGoWithTheirReaders) {
   for (size_t i = 0; i < a_nodes.size(); ++i) EXPECT_TRUE(together(alignment, a_nodes[i], b_nodes[i])) << i;
 }
 
+TEST(Align, ConstantBranchesWithOtherReadersAlignByTheWeightTheyShare) {
+  // Two projections of a large constant, which differs; their small weights are shared, and listed in
+  // opposite order.
+  const auto build = [](int table, const char* reader, bool swapped) {
+    GraphBuilder b;
+    const ValueId x = b.input(floats({-1, 4}));
+    const ValueId large = b.constant(table, {64, 4});
+    std::vector<NodeId> nodes(4);
+    for (const int i : swapped ? std::vector{1, 0} : std::vector{0, 1}) {
+      const ValueId product = b.op("MatMul", {large, b.constant(500 + i, {4, 4})});
+      const ValueId root = b.op("Sqrt", {product});
+      nodes[static_cast<size_t>(2 * i)] = b.producer(product);
+      nodes[static_cast<size_t>(2 * i + 1)] = b.producer(root);
+      b.output(b.op(reader, {x, root}));
+    }
+    return std::pair{std::move(b), nodes};
+  };
+  auto [a, a_nodes] = build(1, "Mul", false);
+  auto [b, b_nodes] = build(2, "Sub", true);
+  const auto alignment = align_models(models_of(a, b));
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(together(alignment, a_nodes[i], b_nodes[i])) << i;
+}
+
 TEST(Align, NodesWithBodiesCountCapturesAsOperands) {
   const auto build = [](const char* op, int seed) {
     GraphBuilder b;
