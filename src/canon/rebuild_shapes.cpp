@@ -8,6 +8,9 @@
 //
 // before:  y = Expand(x, t), t = {N, 2, 2, S}            x: [N, 2, 1, S]
 // after:   y = Expand(x, {1, 1, 2, 1})                  what broadcasting keeps is 1
+//
+// before:  y = Reshape <allowzero = 1> (x, t), t = {4 * N, S, 8}          x: [N, 4, S, 8]
+// after:   y = Reshape(x, {-1, S, 8})                   one dimension is inferred
 // For the shape operands of Expand, Reshape, ConstantOfShape, Slice (bounds), Resize (sizes) and Range, in
 // the top graph. Preconditions: every element is known to be a number or one named dimension of a graph
 // input; opset 15 (Shape with start and end) where a dimension is read. Refusals: expressions ("2*S+1") keep
@@ -50,7 +53,10 @@ class Rebuilder {
       const Node& node = graph_.node(id);
       if (!node.domain.empty()) continue;
       if (node.is("Expand")) changed |= rebuild(id, 1);
-      if (node.is("Reshape") && node.int_or("allowzero", 0) == 0) changed |= rebuild(id, 1);
+      if (node.is("Reshape") && has_input(node, 1)) {
+        changed |= drop_allowzero(id);
+        changed |= rebuild(id, 1);
+      }
       if (node.is("ConstantOfShape")) changed |= rebuild(id, 0);
       if (node.is("Resize")) changed |= rebuild(id, 3);
       if (node.is("Slice") || node.is("Range")) {
@@ -71,6 +77,10 @@ class Rebuilder {
     auto wanted = values_.content(operand);
     if (!wanted || dtype != DType::kInt64 || wanted->elements.empty()) return false;
     if (node.is("Expand")) keep_by_broadcasting(node, wanted->elements);
+    if (node.is("Reshape")) {
+      if (node.find("allowzero") != nullptr) return false;
+      infer_by_reshaping(node, wanted->elements);
+    }
     const bool is_constant =
         std::ranges::all_of(wanted->elements, [](const Size& s) { return s.constant().has_value(); });
     if (!is_constant && opset_ < 15) return false;
@@ -79,6 +89,31 @@ class Rebuilder {
     if (has_form(operand, *wanted)) return false;
     graph_.set_input(id, position, build(id, *wanted));
     return true;
+  }
+
+  // Zeros mean the same to both kinds of Reshape where there are none.
+  bool drop_allowzero(NodeId id) {
+    Node& node = graph_.node(id);
+    if (node.find("allowzero") == nullptr) return false;
+    const auto target = values_.content(node.inputs[1]);
+    if (!target || std::ranges::any_of(target->elements, [](const Size& s) { return s.is(0); })) return false;
+    node.remove("allowzero");
+    return true;
+  }
+
+  // Elements that equal the data's dimension at the same place become 0; one of the others, rather one that
+  // no input names, becomes -1.
+  void infer_by_reshaping(const Node& node, Sizes& target) const {
+    const auto from = values_.dims(node.inputs[0]);
+    if (!from) return;
+    for (size_t i = 0; i < std::min(from->size(), target.size()); ++i)
+      if (target[i] == (*from)[i]) target[i] = Size::known(0);
+    if (std::ranges::any_of(target, [](const Size& s) { return s.is(-1); })) return;
+    const auto is_open = [](const Size& s) { return !s.constant(); };
+    auto inferred = std::ranges::find_if(
+        target, [&](const Size& s) { return is_open(s) && !sources_.contains(s.to_string()); });
+    if (inferred == target.end()) inferred = std::ranges::find_if(target, is_open);
+    if (inferred != target.end()) *inferred = Size::known(-1);
   }
 
   // Elements that equal the input's own dimension become 1.
