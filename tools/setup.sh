@@ -93,6 +93,13 @@ compiler_suffices() {
   [ -n "$major" ] && [ "$major" -ge 12 ]
 }
 
+# clang's OpenMP is a package of its own; g++ brings its own.
+openmp_package() {
+  local major
+  major=$(echo | "${CXX:-c++}" -x c++ -dM -E - 2>/dev/null | sed -n 's/^#define __clang_major__ //p') || true
+  if [ -n "$major" ]; then echo "libomp-$major-dev"; fi
+}
+
 find_compiler() {
   local candidate
   for candidate in g++ g++-15 g++-14 g++-13 g++-12 clang++ clang++-18 clang++-17 clang++-16 clang++-15 clang++-14; do
@@ -155,12 +162,14 @@ prepare_machine() {
   fi
   local packages=(
     ca-certificates ccache python3 python3-pip python3-venv
-    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libxxhash-dev
-    nlohmann-json3-dev protobuf-compiler)
+    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libssl-dev
+    libxxhash-dev nlohmann-json3-dev protobuf-compiler)
   has cmake || packages+=(cmake)
   has ninja || packages+=(ninja-build)
   [ -n "${CXX:-}" ] || find_compiler || packages+=("$(compiler_package)")
-  install_packages "${packages[@]}"
+  local openmp
+  openmp=$(openmp_package)
+  install_packages "${packages[@]}" ${openmp:+"$openmp"}
   [ -n "${CXX:-}" ] || find_compiler || die "there is no g++ >= 12 and no clang++ >= 14"
   PYTHON=$(command -v python3) || die "there is no python3"
   JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}

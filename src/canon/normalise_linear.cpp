@@ -83,7 +83,11 @@ bool absorb_transpose(const Scope& scope, NodeId id) {
     node.op_type = "Gemm";
   }
   const ValueId weight = transpose->inputs[0];
-  node.set("transB", node.int_or("transB", 0) == 0 ? int64_t{1} : int64_t{0});
+  if (node.int_or("transB", 0) == 0) {
+    node.set("transB", int64_t{1});
+  } else {
+    node.remove("transB");
+  }
   graph.set_input(id, 1, weight);
   return true;
 }
@@ -120,7 +124,7 @@ bool unflatten(const Scope& scope, const ShapeValues& values, NodeId id) {
     // The transposed weight must not become a second copy: every use must be such a Gemm, or the Transpose
     // stays.
     if (graph.uses(stored).size() == 1 && graph.value(stored).weight != nullptr && !graph.is_output(stored)) {
-      w = scope.add_constant(graph.value(stored).name + "_t", Weight::transpose(weight, {1, 0}));
+      transpose_in_place(graph, stored);
     } else {
       Shape shape{Dim::known(depth), Dim::known(width)};
       w = scope.insert(id, make_node("Transpose", {stored}, {}, {{"perm", std::vector<int64_t>{1, 0}, {}}}),
@@ -158,12 +162,8 @@ bool prefer_rows(const Scope& scope, NodeId id) {
                graph.node(use.node).int_or("transB", 0) == 0;
       }))
     return false;
-  const ValueId rows = scope.add_constant(graph.value(w).name + "_t", Weight::transpose(weight, {1, 0}));
-  for (const Use& use : uses) {
-    graph.set_input(use.node, 1, rows);
-    graph.node(use.node).set("transB", int64_t{1});
-  }
-  graph.value(w).weight = nullptr;
+  transpose_in_place(graph, w);
+  for (const Use& use : uses) graph.node(use.node).set("transB", int64_t{1});
   return true;
 }
 
@@ -184,20 +184,23 @@ bool flatten_bias(const Scope& scope, NodeId id) {
 Result<bool> normalise_linear(Model& model) {
   return for_each_graph(model, [](Scope& scope) -> Result<bool> {
     Graph& graph = scope.graph();
-    const ShapeValues values(scope);
-    bool changed = false;
-    const std::vector<NodeId> order = graph.order();
-    for (const NodeId id : order) {
-      if (!graph.is_alive(id) || !graph.node(id).domain.empty()) continue;
-      if (fuse_bias(scope, id) || unflatten(scope, values, id)) {
-        changed = true;
-        continue;
+    bool any = false;
+    for (bool changed = true; changed; any |= changed) {  // a new Gemm may still have the other layout
+      changed = false;
+      const ShapeValues values(scope);
+      const std::vector<NodeId> order = graph.order();
+      for (const NodeId id : order) {
+        if (!graph.is_alive(id) || !graph.node(id).domain.empty()) continue;
+        if (fuse_bias(scope, id) || unflatten(scope, values, id)) {
+          changed = true;
+          continue;
+        }
+        changed |= absorb_transpose(scope, id);
+        changed |= flatten_bias(scope, id);
+        changed |= prefer_rows(scope, id);
       }
-      changed |= absorb_transpose(scope, id);
-      changed |= flatten_bias(scope, id);
-      changed |= prefer_rows(scope, id);
     }
-    return changed;
+    return any;
   });
 }
 

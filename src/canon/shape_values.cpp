@@ -35,35 +35,18 @@ std::optional<Size> truth(std::optional<bool> value) {
   return value ? std::optional(Size::known(*value ? 1 : 0)) : std::nullopt;
 }
 
-// a <= b for every size, or not for any, or nullopt.
-std::optional<bool> at_most(const Size& a, const Size& b) {
-  if ((b - a).is_nonnegative()) return true;
-  const Size gap = a - b - Size::known(1);
-  if (gap.is_nonnegative()) return false;
-  return std::nullopt;
-}
-
-std::optional<Size> smaller(const Size& a, const Size& b) {
-  const auto order = at_most(a, b);
-  return order ? std::optional(*order ? a : b) : std::nullopt;
-}
-std::optional<Size> larger(const Size& a, const Size& b) {
-  const auto order = at_most(a, b);
-  return order ? std::optional(*order ? b : a) : std::nullopt;
-}
-
 std::optional<Size> binary(const std::string& op, const Size& a, const Size& b) {
   if (op == "Add") return a + b;
   if (op == "Sub") return a - b;
   if (op == "Mul") return a * b;
   if (op == "Div") return a.floor_divided_by(b);
-  if (op == "Min") return smaller(a, b);
-  if (op == "Max") return larger(a, b);
+  if (op == "Min") return a.smaller(b);
+  if (op == "Max") return a.larger(b);
   if (op == "Equal") return truth(a.equals(b));
-  if (op == "LessOrEqual") return truth(at_most(a, b));
-  if (op == "GreaterOrEqual") return truth(at_most(b, a));
-  if (op == "Less") return truth(at_most(a + Size::known(1), b));
-  if (op == "Greater") return truth(at_most(b + Size::known(1), a));
+  if (op == "LessOrEqual") return truth(a.at_most(b));
+  if (op == "GreaterOrEqual") return truth(b.at_most(a));
+  if (op == "Less") return truth((a + Size::known(1)).at_most(b));
+  if (op == "Greater") return truth((b + Size::known(1)).at_most(a));
   if (op == "Mod" && a.constant() && b.constant() && *b.constant() > 0 && *a.constant() >= 0)
     return Size::known(*a.constant() % *b.constant());
   return std::nullopt;
@@ -87,72 +70,6 @@ Tensor1 slice(const ShapeTensor& data, int64_t start, int64_t end, int64_t step)
     end = std::max<int64_t>(end, -1);
     for (int64_t i = std::min(start, count - 1); i > end; i += step)
       result.elements.push_back(data.elements[static_cast<size_t>(i)]);
-  }
-  return result;
-}
-
-// Operators whose output has the shape of their first input.
-constexpr std::array kSameShape = {
-    std::string_view("Relu"),
-    std::string_view("Sigmoid"),
-    std::string_view("Tanh"),
-    std::string_view("Clip"),
-    std::string_view("LeakyRelu"),
-    std::string_view("Elu"),
-    std::string_view("Erf"),
-    std::string_view("Sqrt"),
-    std::string_view("Exp"),
-    std::string_view("Log"),
-    std::string_view("Neg"),
-    std::string_view("Abs"),
-    std::string_view("Cast"),
-    std::string_view("Identity"),
-    std::string_view("Dropout"),
-    std::string_view("Softmax"),
-    std::string_view("LogSoftmax"),
-    std::string_view("HardSwish"),
-    std::string_view("HardSigmoid"),
-    std::string_view("Gelu"),
-    std::string_view("Selu"),
-    std::string_view("Softplus"),
-    std::string_view("Mish"),
-    std::string_view("LayerNormalization"),
-    std::string_view("BatchNormalization"),
-    std::string_view("InstanceNormalization"),
-    std::string_view("GroupNormalization"),
-    std::string_view("RMSNormalization"),
-    std::string_view("Not"),
-    std::string_view("Reciprocal"),
-    std::string_view("Floor"),
-    std::string_view("Ceil"),
-    std::string_view("Round"),
-};
-constexpr std::array kBroadcasting = {
-    std::string_view("Add"),   std::string_view("Sub"),         std::string_view("Mul"),
-    std::string_view("Div"),   std::string_view("Pow"),         std::string_view("Min"),
-    std::string_view("Max"),   std::string_view("Where"),       std::string_view("Equal"),
-    std::string_view("Less"),  std::string_view("Greater"),     std::string_view("And"),
-    std::string_view("Or"),    std::string_view("LessOrEqual"), std::string_view("GreaterOrEqual"),
-    std::string_view("PRelu"),
-};
-
-std::optional<Sizes> broadcast(const Sizes& a, const Sizes& b) {
-  Sizes result(std::max(a.size(), b.size()));
-  for (size_t i = 0; i < result.size(); ++i) {
-    const Size x = i < a.size() ? a[a.size() - 1 - i] : Size::known(1);
-    const Size y = i < b.size() ? b[b.size() - 1 - i] : Size::known(1);
-    Size& out = result[result.size() - 1 - i];
-    if (x == y || y.is(1)) {
-      out = x;
-    } else if (x.is(1)) {
-      out = y;
-    } else if (x.constant()) {  // known and not 1: it decides
-      out = x;
-    } else if (y.constant()) {
-      out = y;
-    } else {
-      return std::nullopt;
-    }
   }
   return result;
 }
@@ -214,10 +131,10 @@ std::optional<Sizes> ShapeValues::dims(ValueId id) const {
     if (dim.is_known()) {
       sizes.push_back(Size::known(dim.value));
     } else if (dim.is_symbolic()) {
-      // A name that begins with '?' would be taken for an atom that may be negative.
-      sizes.push_back(Size::symbol("dim " + dim.symbol));
+      const auto known = expressions_.find(dim.symbol);
+      sizes.push_back(known != expressions_.end() ? known->second : Size::dimension(dim.symbol));
     } else {
-      sizes.push_back(Size::symbol("size " + std::to_string(index(id)) + "." + std::to_string(sizes.size())));
+      sizes.push_back(Size::symbol("#" + std::to_string(index(id)) + "." + std::to_string(sizes.size())));
     }
   }
   return sizes;
@@ -243,11 +160,14 @@ void ShapeValues::visit(const Node& node) {
   if (!node.domain.empty() || node.outputs.empty() || node.outputs[0] == kNoValue) return;
   const size_t out = index(node.outputs[0]);
   const Type& type = scope_.graph().value(node.outputs[0]).type;
-  // Fewer symbols are better: what inference knows as a number stays that number.
   if (auto inferred = infer_dims(node)) {
+    // A number that inference knows stays; a symbol of the file is better than an atom without a name.
     if (const auto typed = dims(node.outputs[0]); typed && typed->size() == inferred->size())
       for (size_t i = 0; i < typed->size(); ++i)
-        if ((*typed)[i].constant() || (*type.shape)[i].is_symbolic()) (*inferred)[i] = (*typed)[i];
+        if ((*typed)[i].constant() || (!(*inferred)[i].expression() && (*type.shape)[i].is_symbolic()))
+          (*inferred)[i] = (*typed)[i];
+    for (const Size& size : *inferred)
+      if (auto text = size.expression()) expressions_.try_emplace(std::move(*text), size);
     dims_[out] = std::move(inferred);
   }
   if (type.is_tensor() && !is_whole(type.dtype) && type.dtype != DType::kUndefined) return;
@@ -412,75 +332,6 @@ std::optional<ShapeTensor> ShapeValues::evaluate(const Node& node) const {
     const auto other = input(node, 1);
     if (!other) return std::nullopt;
     return zip(*data, *other, [&](const Size& a, const Size& b) { return binary(op, a, b); });
-  }
-  return std::nullopt;
-}
-
-std::optional<Sizes> ShapeValues::infer_dims(const Node& node) const {
-  const std::string& op = node.op_type;
-  if (op == "Reshape" && has_input(node, 1)) {
-    const auto target = input(node, 1);
-    return target ? reshaped_dims(*target, dims(node.inputs[0]), node.int_or("allowzero", 0) != 0)
-                  : std::nullopt;
-  }
-  if (op == "ConstantOfShape") {
-    const auto shape = input(node, 0);
-    return shape ? std::optional(shape->elements) : std::nullopt;
-  }
-  if (node.inputs.empty() || node.inputs[0] == kNoValue) return std::nullopt;
-  const auto first = dims(node.inputs[0]);
-  if (!first) return std::nullopt;
-  if (op == "Expand") {
-    const auto shape = input(node, 1);
-    return shape ? broadcast(*first, shape->elements) : std::nullopt;
-  }
-  if (std::ranges::find(kSameShape, op) != kSameShape.end()) return first;
-  if (std::ranges::find(kBroadcasting, op) != kBroadcasting.end()) {
-    std::optional<Sizes> result = first;
-    for (size_t i = 1; i < node.inputs.size() && result; ++i) {
-      const auto other = dims(node.inputs[i]);
-      result = other ? broadcast(*result, *other) : std::nullopt;
-    }
-    return result;
-  }
-  if (op == "Transpose") {
-    const auto permutation = node.ints_or("perm", {});
-    Sizes result;
-    for (size_t i = 0; i < first->size(); ++i) {
-      const auto axis = permutation.empty() ? first->size() - 1 - i : static_cast<size_t>(permutation[i]);
-      if (axis >= first->size()) return std::nullopt;
-      result.push_back((*first)[axis]);
-    }
-    return result;
-  }
-  if (op == "Unsqueeze") {
-    const auto axes = input(node, 1);
-    const auto values = axes ? axes->constants() : std::nullopt;
-    if (!values) return std::nullopt;
-    const size_t rank = first->size() + values->size();
-    std::vector<bool> added(rank, false);
-    for (const int64_t axis : *values) {
-      const auto at = normalise_axis(axis, rank);
-      if (!at) return std::nullopt;
-      added[*at] = true;
-    }
-    Sizes result;
-    size_t from = 0;
-    for (size_t i = 0; i < rank; ++i) {
-      if (!added[i] && from >= first->size()) return std::nullopt;
-      result.push_back(added[i] ? Size::known(1) : (*first)[from++]);
-    }
-    return result;
-  }
-  if (op == "MatMul" && first->size() >= 2) {
-    const auto second = dims(node.inputs[1]);
-    if (!second || second->size() < 2) return std::nullopt;
-    auto result =
-        broadcast(Sizes(first->begin(), first->end() - 2), Sizes(second->begin(), second->end() - 2));
-    if (!result) return std::nullopt;
-    result->push_back((*first)[first->size() - 2]);
-    result->push_back(second->back());
-    return result;
   }
   return std::nullopt;
 }

@@ -10,7 +10,9 @@
 #include "canon/scope.h"
 #include "canon/size.h"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace mts::canon {
@@ -40,9 +42,12 @@ class ShapeValues {
   std::optional<ShapeTensor> evaluate(const Node& node) const;
   std::optional<ShapeTensor> input(const Node& node, size_t position) const;
   std::optional<std::vector<Size>> infer_dims(const Node& node) const;
+  std::optional<std::vector<Size>> sliced_dims(const Node& node, std::vector<Size> data) const;
+  std::optional<std::vector<int64_t>> axes_of(const Node& node, size_t position) const;
 
   const Scope& scope_;
   std::vector<std::optional<ShapeTensor>> contents_;    // by value, made by nodes
+  std::map<std::string, Size> expressions_;             // sizes that infer-types wrote into the types
   std::vector<std::optional<std::vector<Size>>> dims_;  // by value, where more is known than the type says
 };
 

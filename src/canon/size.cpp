@@ -16,6 +16,10 @@ Size Size::symbol(std::string name) {
   return size;
 }
 
+Size Size::dimension(const std::string& name) {
+  return symbol(name.starts_with('#') || name.starts_with('?') ? "'" + name : name);
+}
+
 void Size::add(const Product& product, int64_t coefficient) {
   if (coefficient == 0) return;
   const auto [it, inserted] = terms_.try_emplace(product, coefficient);
@@ -46,6 +50,25 @@ std::optional<bool> Size::equals(const Size& other) const {
     return s.is_nonnegative() && constant_term != s.terms_.end();
   };
   if (positive(difference) || positive(other - *this)) return false;
+  return std::nullopt;
+}
+
+std::optional<bool> Size::at_most(const Size& other) const {
+  if ((other - *this).is_nonnegative()) return true;
+  if ((*this - other - known(1)).is_nonnegative()) return false;
+  return std::nullopt;
+}
+
+Size Size::smaller(const Size& other) const {
+  if (const auto order = at_most(other)) return *order ? *this : other;
+  if (other.at_most(*this) == true) return other;
+  const std::string a = to_string(), b = other.to_string();
+  return symbol("min(" + std::min(a, b) + "," + std::max(a, b) + ")");
+}
+
+std::optional<Size> Size::larger(const Size& other) const {
+  if (const auto order = at_most(other)) return *order ? other : *this;
+  if (other.at_most(*this) == true) return *this;
   return std::nullopt;
 }
 
@@ -96,15 +119,36 @@ std::optional<Size> Size::floor_divided_by(const Size& divisor) const {
   return symbol("floor((" + to_string() + ")/(" + divisor.to_string() + "))");
 }
 
+Size Size::floor_of(int64_t divisor) const {
+  if (auto exact = divided_by(known(divisor))) return *exact;
+  if (const auto value = constant()) return known(*value / divisor);
+  return symbol("floor((" + to_string() + ")/(" + std::to_string(divisor) + "))");
+}
+
 std::string Size::to_string() const {
   if (terms_.empty()) return "0";
   std::string text;
-  for (const auto& [product, coefficient] : terms_) {
-    if (!text.empty()) text += '+';
-    text += std::to_string(coefficient);
-    for (const auto& s : product) text += '*' + s;
-  }
+  const auto append = [&](const Product& product, int64_t coefficient) {
+    if (!text.empty() && coefficient > 0) text += '+';
+    if (coefficient == -1 && !product.empty()) text += '-';
+    const bool number = product.empty() || (coefficient != 1 && coefficient != -1);
+    if (number) text += std::to_string(coefficient);
+    for (size_t i = 0; i < product.size(); ++i) {
+      if (i > 0 || number) text += '*';
+      text += product[i];
+    }
+  };
+  for (const auto& [product, coefficient] : terms_)
+    if (!product.empty()) append(product, coefficient);
+  if (const auto last = terms_.find({}); last != terms_.end()) append({}, last->second);
   return text;
+}
+
+std::optional<std::string> Size::expression() const {
+  std::string text = to_string();
+  return text.find('#') == std::string::npos && text.find('?') == std::string::npos
+             ? std::optional(std::move(text))
+             : std::nullopt;
 }
 
 }  // namespace mts::canon

@@ -18,11 +18,17 @@ class Size {
   Size() = default;  // 0
   static Size known(int64_t value);
   static Size symbol(std::string name);
+  static Size dimension(
+      const std::string& name);  // a named dimension of the file, whatever characters it has
 
   std::optional<int64_t> constant() const;  // when there are no symbols
   bool is(int64_t value) const { return constant() == value; }
   // Every term has a positive coefficient and only symbols that are >= 0.
   bool is_nonnegative() const;
+  // *this <= other for every size, for none, or (nullopt) not provable.
+  std::optional<bool> at_most(const Size& other) const;
+  Size smaller(const Size& other) const;  // an atom where the order is not known; requires both >= 0
+  std::optional<Size> larger(const Size& other) const;
   // nullopt: not provable either way.
   std::optional<bool> equals(const Size& other) const;
 
@@ -35,7 +41,12 @@ class Size {
   // Integer division of sizes: exact where possible, else an atom; nullopt when a sign is not known.
   std::optional<Size> floor_divided_by(const Size& divisor) const;
 
-  std::string to_string() const;  // canonical: equal sizes, equal text
+  // The quotient rounded down of a size that is known not to be negative.
+  Size floor_of(int64_t divisor) const;
+
+  std::string to_string() const;  // canonical: equal sizes, equal text; "2*N+1"
+  // to_string() where all symbols have names.
+  std::optional<std::string> expression() const;
   bool operator==(const Size&) const = default;
 
  private:

@@ -131,7 +131,9 @@ Result<InputSource> InputSource::open(std::vector<InputSpec> specs, const InputO
   for (size_t i = 0; i < specs.size(); ++i) {
     const InputSpec& spec = specs[i];
     std::optional<std::string> path;
-    if (!options.directory.empty()) {
+    if (const auto file = options.files.find(spec.name); file != options.files.end()) {
+      path = file->second;
+    } else if (!options.directory.empty()) {
       path = find_input_file(options.directory, spec.name);
       for (size_t alias = 0; !path && alias < spec.aliases.size(); ++alias) {
         path = find_input_file(options.directory, spec.aliases[alias]);

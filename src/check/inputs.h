@@ -36,7 +36,8 @@ struct InputSpec {
 
 struct InputOptions {
   std::map<std::string, std::pair<double, double>> ranges;
-  std::string directory;
+  std::map<std::string, std::string> files;  // input -> path
+  std::string directory;                     // with files named after inputs
   uint64_t seed = 1;
 };
 

@@ -1,12 +1,12 @@
 // Roots, views, liveness and placement (see compile.h and plan.h).
+#include "exec/compile.h"
+#include "exec/geometry.h"
+#include "exec/memory.h"
+
 #include <algorithm>
 #include <functional>
 #include <limits>
 #include <numeric>
-
-#include "exec/compile.h"
-#include "exec/geometry.h"
-#include "exec/memory.h"
 
 namespace mts::exec {
 namespace {
@@ -44,7 +44,8 @@ class MemoryAssigner {
   void assign_outputs(Step& step) {
     if (step.kind == StepKind::kHost) {
       for (ValueIndex output : step.outputs) {
-        if (output != kAbsent) plan_.value(output).root = add_root(Storage::kHost, plan_.datum_slots++, plan_.value(output).bytes);
+        if (output != kAbsent)
+          plan_.value(output).root = add_root(Storage::kHost, plan_.datum_slots++, plan_.value(output).bytes);
       }
       return;
     }
@@ -68,7 +69,8 @@ class MemoryAssigner {
       return;
     }
     for (ValueIndex output : step.outputs) {
-      if (output != kAbsent) plan_.value(output).root = add_root(Storage::kArena, -1, plan_.value(output).bytes);
+      if (output != kAbsent)
+        plan_.value(output).root = add_root(Storage::kArena, -1, plan_.value(output).bytes);
     }
     if (step.op == "Concat" && is_outer_axis(step, step.outputs[0])) gather_parts(step);
   }
@@ -86,8 +88,8 @@ class MemoryAssigner {
     // A backend's layout keeps the batch axis outermost; what lies inside is its own affair.
     for (const std::vector<ValueIndex>* side : {&step.inputs, &step.outputs}) {
       for (ValueIndex i : *side) {
-        if (i != kAbsent && plan_.value(i).is_static && !plan_.value(i).is_constant() && plan_.value(i).layout != whole.layout &&
-            plan_.value(i).dims.size() == whole.dims.size()) {
+        if (i != kAbsent && plan_.value(i).is_static && !plan_.value(i).is_constant() &&
+            plan_.value(i).layout != whole.layout && plan_.value(i).dims.size() == whole.dims.size()) {
           return false;
         }
       }
@@ -104,7 +106,8 @@ class MemoryAssigner {
     for (ValueIndex part : step.inputs) {
       PlanValue& value = plan_.value(part);
       const Root& root = plan_.roots[static_cast<size_t>(value.root)];
-      const bool movable = root.storage == Storage::kArena && value.offset == 0 && value.bytes == root.bytes && value.root != plan_.value(whole).root;
+      const bool movable = root.storage == Storage::kArena && value.offset == 0 &&
+                           value.bytes == root.bytes && value.root != plan_.value(whole).root;
       if (movable) {
         const int32_t old = value.root;
         for (PlanValue& other : plan_.values) {

@@ -1,19 +1,19 @@
 // What a device gives to the executor: three small tables.
 //   Backend: which work it takes, how it lays values out, and kernels prepared for the steps of one plan.
 //   Kernel:  one step, ready to run: no allocation, no decisions in launch.
-// A backend is asked in this order: accepts / accepts_epilogue while `compile` fuses, then lay_out once, then (after the
-// memory is planned) prepare once a step. Backends keep packed weights across plans, by ValueId.
+// A backend is asked in this order: accepts / accepts_epilogue while `compile` fuses, then lay_out once, then
+// (after the memory is planned) prepare once a step. Backends keep packed weights across plans, by ValueId.
 #pragma once
+
+#include "exec/bind.h"
+#include "exec/plan.h"
+
+#include <mts/error.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include <mts/error.h>
-
-#include "exec/bind.h"
-#include "exec/plan.h"
 
 namespace mts::exec {
 
@@ -38,7 +38,8 @@ class Backend {
   virtual ~Backend() = default;
   // Whether there is a kernel for the step as it is (dims, dtypes, attributes); else it runs on the host.
   virtual bool accepts(const ExecPlan& plan, const Step& step) const = 0;
-  // Whether `next` may be appended to the epilogue of a step that it accepts; `operand`: the second operand, if binary.
+  // Whether `next` may be appended to the epilogue of a step that it accepts; `operand`: the second operand,
+  // if binary.
   virtual bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                                 ValueIndex operand) const = 0;
   // Chooses layouts: sets layout and bytes of values and inserts Reorder steps. Graph outputs stay row-major.

@@ -1,10 +1,10 @@
 #include "exec/bind.h"
 
+#include "exec/host.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
-
-#include "exec/host.h"
 
 namespace mts::exec {
 namespace {
@@ -12,19 +12,25 @@ namespace {
 // Constants are not folded when that makes much more data than it removes (an Expand to the batch, say).
 constexpr uint64_t kFoldAlways = 4u << 20;
 
-uint64_t bytes_of(const Fact& fact) { return fact.is_shaped() ? byte_size(fact.dtype, element_count(fact.dims)) : 0; }
+uint64_t bytes_of(const Fact& fact) {
+  return fact.is_shaped() ? byte_size(fact.dtype, element_count(fact.dims)) : 0;
+}
 
 Fact shape_of(const Node& node, const Dims& dims) {
   const auto rank = static_cast<int64_t>(dims.size());
   const auto clamp = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank); };
-  const int64_t start = clamp(node.int_or("start", 0)), end = std::max(start, clamp(node.int_or("end", rank)));
-  const std::span<const int64_t> part = std::span(dims).subspan(static_cast<size_t>(start), static_cast<size_t>(end - start));
+  const int64_t start = clamp(node.int_or("start", 0)),
+                end = std::max(start, clamp(node.int_or("end", rank)));
+  const std::span<const int64_t> part =
+      std::span(dims).subspan(static_cast<size_t>(start), static_cast<size_t>(end - start));
   return Fact::of(Tensor::of<int64_t>(DType::kInt64, {end - start}, part));
 }
 
 class Binder {
  public:
-  explicit Binder(const Model& model) : graph_(model.graph), env_(env_of(model)) { facts_.resize(graph_.value_count()); }
+  explicit Binder(const Model& model) : graph_(model.graph), env_(env_of(model)) {
+    facts_.resize(graph_.value_count());
+  }
 
   Result<Binding> run(std::span<const InputType> inputs) {
     for (size_t i = 0; i < graph_.value_count(); ++i) {
@@ -33,7 +39,8 @@ class Binder {
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       const ValueId id = graph_.inputs()[i];
-      if (inputs[i].dtype != DType::kUndefined) facts_[index(id)] = Fact::shaped(inputs[i].dtype, inputs[i].dims);
+      if (inputs[i].dtype != DType::kUndefined)
+        facts_[index(id)] = Fact::shaped(inputs[i].dtype, inputs[i].dims);
     }
     for (NodeId id : graph_.order()) MTS_TRY(visit(graph_.node(id)));
     return Binding{std::move(facts_)};
@@ -51,9 +58,11 @@ class Binder {
       input_bytes += bytes_of(*inputs.back());
     }
     for (const Graph* body : node.subgraphs()) {
-      for (const Capture& capture : body->captures()) all_content = all_content && facts_[index(capture.outer)].is_content();
+      for (const Capture& capture : body->captures())
+        all_content = all_content && facts_[index(capture.outer)].is_content();
     }
-    if (node.is("Shape") && inputs[0] != nullptr && inputs[0]->is_shaped()) return put(node, {shape_of(node, inputs[0]->dims)});
+    if (node.is("Shape") && inputs[0] != nullptr && inputs[0]->is_shaped())
+      return put(node, {shape_of(node, inputs[0]->dims)});
     if (node.is("Size") && inputs[0] != nullptr && inputs[0]->is_shaped()) {
       const int64_t count = element_count(inputs[0]->dims);
       return put(node, {Fact::of(Tensor::of<int64_t>(DType::kInt64, {}, std::span(&count, 1)))});
@@ -62,7 +71,8 @@ class Binder {
     MTS_ASSIGN(bool inferred, infer_dims(node, inputs, outputs));
     uint64_t output_bytes = 0;
     for (const Fact& output : outputs) output_bytes += bytes_of(output);
-    if (all_content && !is_random(node) && output_bytes <= std::max(kFoldAlways, input_bytes)) return fold(node, inputs);
+    if (all_content && !is_random(node) && output_bytes <= std::max(kFoldAlways, input_bytes))
+      return fold(node, inputs);
     if (!inferred && has_static_dims(node, inputs) && !is_random(node)) {
       MTS_ASSIGN(inferred, probe(node, inputs, outputs));
     }
@@ -87,7 +97,8 @@ class Binder {
     return put(node, std::move(outputs));
   }
 
-  // Learns the output dims from one evaluation with zeros in place of the operands whose content is not known.
+  // Learns the output dims from one evaluation with zeros in place of the operands whose content is not
+  // known.
   Result<bool> probe(const Node& node, std::span<const Fact* const> inputs, std::vector<Fact>& outputs) {
     std::vector<Datum> zeros(inputs.size());
     std::vector<const Datum*> data(inputs.size(), nullptr);
@@ -98,7 +109,8 @@ class Binder {
         continue;
       }
       Tensor zero(inputs[i]->dtype, inputs[i]->dims);
-      if (zero.dtype() != DType::kString && zero.byte_size() > 0) std::memset(zero.mutable_data(), 0, zero.byte_size());
+      if (zero.dtype() != DType::kString && zero.byte_size() > 0)
+        std::memset(zero.mutable_data(), 0, zero.byte_size());
       zeros[i] = std::move(zero);
       data[i] = &zeros[i];
     }
@@ -128,6 +140,8 @@ Fact Fact::of(Datum datum) {
   return fact;
 }
 
-Result<Binding> bind(const Model& model, std::span<const InputType> inputs) { return Binder(model).run(inputs); }
+Result<Binding> bind(const Model& model, std::span<const InputType> inputs) {
+  return Binder(model).run(inputs);
+}
 
 }  // namespace mts::exec

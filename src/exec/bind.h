@@ -1,20 +1,21 @@
 // Binding: what is known of each value of a graph once the inputs' types and dims are given.
 //
 // In: a graph in topological order and the dtype and dims of each input.
-// Out: one Fact a value: its content (constants, and everything computed from constants and shapes), or its dtype and
-// dims, or nothing (dims that depend on data: NonZero, If, Loop, sequences, and all that follows from them).
-// Constants and shape arithmetic are evaluated with the reference evaluator. Where no shape function exists and the
-// operator's output dims cannot depend on data, they are learnt by one evaluation on zeros.
-// Errors: those of the evaluator (kUnsupported names the node), and kModel for inputs that do not fit each other.
+// Out: one Fact a value: its content (constants, and everything computed from constants and shapes), or its
+// dtype and dims, or nothing (dims that depend on data: NonZero, If, Loop, sequences, and all that follows
+// from them). Constants and shape arithmetic are evaluated with the reference evaluator. Where no shape
+// function exists and the operator's output dims cannot depend on data, they are learnt by one evaluation on
+// zeros. Errors: those of the evaluator (kUnsupported names the node), and kModel for inputs that do not fit
+// each other.
 #pragma once
-
-#include <memory>
-#include <span>
-#include <vector>
 
 #include <mts/error.h>
 #include <mts/graph.h>
 #include <mts/tensor.h>
+
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace mts::exec {
 
@@ -50,8 +51,8 @@ struct Binding {
 
 Result<Binding> bind(const Model& model, std::span<const InputType> inputs);
 
-// Shape function of one operator: fills `outputs` (one a declared output) and returns true, or returns false when it has
-// none for this node (or needs content that is not known). Dims that do not fit are an error.
+// Shape function of one operator: fills `outputs` (one a declared output) and returns true, or returns false
+// when it has none for this node (or needs content that is not known). Dims that do not fit are an error.
 Result<bool> infer_dims(const Node& node, std::span<const Fact* const> inputs, std::vector<Fact>& outputs);
 
 // Whether the dims of the node's outputs follow from the dims of its inputs and the content that is known.

@@ -1,17 +1,18 @@
 #include "exec/compile.h"
 
+#include "exec/geometry.h"
+#include "exec/host.h"
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
-
-#include "exec/geometry.h"
-#include "exec/host.h"
 
 namespace mts::exec {
 namespace {
 
 bool is_reshape(const Node& node) {
-  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze") || node.is("Identity") ||
+  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze") ||
+         node.is("Identity") ||
          (node.is("Dropout") && (node.inputs.size() < 3 || node.inputs[2] == kNoValue));
 }
 
@@ -81,7 +82,8 @@ class StepMaker {
 
   std::optional<float> scalar(ValueId id) const {
     const Tensor* tensor = id == kNoValue ? nullptr : fact(id).tensor();
-    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1) return std::nullopt;
+    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
+      return std::nullopt;
     return *tensor->as<float>();
   }
 
@@ -114,7 +116,8 @@ class StepMaker {
     } else if (is_static && is_float && make_elementwise(node, step)) {
       step.op = "Elementwise";
     }
-    if (!is_static || (step.kind == StepKind::kKernel && !backend_.accepts(plan_, step))) step.kind = StepKind::kHost;
+    if (!is_static || (step.kind == StepKind::kKernel && !backend_.accepts(plan_, step)))
+      step.kind = StepKind::kHost;
     plan_.steps.push_back(std::move(step));
   }
 
@@ -132,14 +135,16 @@ class StepMaker {
   // BatchNormalization with known statistics -> y = x * scale + shift, two elementwise steps (which fuse).
   bool add_scale_and_shift(NodeId id) {
     const Node& node = graph_.node(id);
-    if (node.inputs.size() != 5 || node.outputs.size() != 1 || node.int_or("training_mode", 0) != 0) return false;
+    if (node.inputs.size() != 5 || node.outputs.size() != 1 || node.int_or("training_mode", 0) != 0)
+      return false;
     const Fact& input = fact(node.inputs[0]);
     if (!input.is_shaped() || input.dtype != DType::kFloat32 || input.dims.size() < 2) return false;
     const int64_t channels = input.dims[1];
     const float* parameters[4];
     for (size_t i = 0; i < 4; ++i) {
       const Tensor* tensor = fact(node.inputs[i + 1]).tensor();
-      if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != channels) return false;
+      if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != channels)
+        return false;
       parameters[i] = tensor->as<float>();
     }
     Dims dims(input.dims.size() - 1, 1);
@@ -179,7 +184,8 @@ class StepMaker {
     }
     std::optional<Instruction> instruction = instruction_of(node, bounds);
     if (!instruction) return false;
-    if (node.is("PRelu") && plan_.value(step.inputs[0]).dims != plan_.value(step.outputs[0]).dims) return false;
+    if (node.is("PRelu") && plan_.value(step.inputs[0]).dims != plan_.value(step.outputs[0]).dims)
+      return false;
     step.inputs.resize(is_binary(instruction->op) ? 2 : 1);
     step.node_inputs = static_cast<int32_t>(step.inputs.size());
     if (is_binary(instruction->op)) instruction->b = 1;
@@ -208,8 +214,10 @@ Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& ba
     if (step.kind != StepKind::kHost) continue;
     const Node& node = model.graph.node(step.node);
     if (!supported(node, opsets)) {
-      return fail(ErrorCode::kUnsupported, "the executor has no " + node.op_type + (node.domain.empty() ? "" : " of domain " + node.domain),
-                  {.file = model.path.empty() ? model.name : model.path, .node = node.label(), .value = {}});
+      return fail(
+          ErrorCode::kUnsupported,
+          "the executor has no " + node.op_type + (node.domain.empty() ? "" : " of domain " + node.domain),
+          {.file = model.path.empty() ? model.name : model.path, .node = node.label(), .value = {}});
     }
   }
   fuse(plan, backend);

@@ -1,18 +1,18 @@
 // compile: graph + binding -> ExecPlan.
 //
-// In: a graph in topological order, what is known of its values for one set of input shapes (bind.h), and the backend
-// that will run it. Out: fused steps over values with roots and liveness, the arena placed; nothing is allocated.
-// Before -> after, for instance: Conv, Add(x), Relu -> one step Conv with the epilogue "add(r0,r1) relu(r2)".
-// Nodes that compute known content disappear. What the backend does not accept becomes a host step.
-// Errors: kUnsupported when neither the backend nor the reference evaluator has the operator.
+// In: a graph in topological order, what is known of its values for one set of input shapes (bind.h), and the
+// backend that will run it. Out: fused steps over values with roots and liveness, the arena placed; nothing
+// is allocated. Before -> after, for instance: Conv, Add(x), Relu -> one step Conv with the epilogue
+// "add(r0,r1) relu(r2)". Nodes that compute known content disappear. What the backend does not accept becomes
+// a host step. Errors: kUnsupported when neither the backend nor the reference evaluator has the operator.
 #pragma once
-
-#include <mts/error.h>
-#include <mts/graph.h>
 
 #include "exec/backend.h"
 #include "exec/bind.h"
 #include "exec/plan.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
 
 namespace mts::exec {
 

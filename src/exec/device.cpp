@@ -1,11 +1,11 @@
 #include "exec/device.h"
 
+#include "exec/cpu/backend.h"
+#include "ref/interpreter.h"
+
 #include <string>
 
 #include <dlfcn.h>
-
-#include "exec/cpu/backend.h"
-#include "ref/interpreter.h"
 
 namespace mts::exec {
 namespace {
@@ -16,10 +16,13 @@ using MakePlugin = Result<std::unique_ptr<Backend>>();
 Result<std::unique_ptr<Backend>> make_cuda_backend() {
   void* const library = dlopen("libmts_cuda.so", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return fail(ErrorCode::kDevice, std::string("the CUDA device needs the plugin libmts_cuda.so, which cannot be loaded: ") + dlerror());
+    return fail(
+        ErrorCode::kDevice,
+        std::string("the CUDA device needs the plugin libmts_cuda.so, which cannot be loaded: ") + dlerror());
   }
   void* const symbol = dlsym(library, "mts_make_cuda_backend");
-  if (symbol == nullptr) return fail(ErrorCode::kDevice, "libmts_cuda.so is not a plugin of this version of mts");
+  if (symbol == nullptr)
+    return fail(ErrorCode::kDevice, "libmts_cuda.so is not a plugin of this version of mts");
   return reinterpret_cast<MakePlugin*>(symbol)();
 }
 
@@ -39,3 +42,11 @@ const DeviceEntry* find_device(std::string_view name) {
 }
 
 }  // namespace mts::exec
+
+namespace mts {
+
+std::vector<std::pair<std::string, std::string>> executor_versions() {
+  return {{"oneDNN", exec::onednn_version()}};
+}
+
+}  // namespace mts

@@ -1,12 +1,12 @@
 // The devices that a session can run on: one row each.
 #pragma once
 
-#include <memory>
-#include <string_view>
+#include "exec/backend.h"
 
 #include <mts/executor.h>
 
-#include "exec/backend.h"
+#include <memory>
+#include <string_view>
 
 namespace mts::exec {
 

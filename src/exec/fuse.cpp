@@ -1,8 +1,15 @@
 // Fusion of elementwise work (see compile.h):
-//   1. activations: a cluster of steps that computes a known function of one value (x * 0.5 * (1 + erf(x / 1.41))) becomes
+//   1. activations: a cluster of steps that computes a known function of one value (x * 0.5 * (1 + erf(x
+//   / 1.41))) becomes
 //      one instruction. The function is recognised by its values, so every way of writing it is found.
-//   2. epilogues: elementwise steps that follow a kernel step join it, as far as the backend accepts.
-//   3. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over memory.
+//   2. views: Reshape, then an activation -> activation, then Reshape, so that the activation meets its
+//   producer.
+//   3. epilogues: elementwise steps that follow a kernel step join it, as far as the backend accepts.
+//   4. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over
+//   memory.
+#include "exec/compile.h"
+#include "exec/interpret.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -11,9 +18,6 @@
 #include <map>
 #include <optional>
 #include <utility>
-
-#include "exec/compile.h"
-#include "exec/interpret.h"
 
 namespace mts::exec {
 namespace {
@@ -25,7 +29,8 @@ bool is_elementwise(const Step& step) { return step.kind == StepKind::kKernel &&
 
 class Fuser {
  public:
-  Fuser(ExecPlan& plan, const Backend& backend) : plan_(plan), backend_(backend), dead_(plan.steps.size(), false) {
+  Fuser(ExecPlan& plan, const Backend& backend)
+      : plan_(plan), backend_(backend), dead_(plan.steps.size(), false) {
     producer_.assign(plan.values.size(), -1);
     readers_.resize(plan.values.size());
     for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -41,6 +46,7 @@ class Fuser {
 
   void run() {
     for (size_t i = 0; i < plan_.steps.size(); ++i) recognise(i);
+    for (size_t i = 0; i < plan_.steps.size(); ++i) sink_view(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_epilogue(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_run(i);
     std::vector<Step> kept;
@@ -68,18 +74,21 @@ class Fuser {
     const PlanValue& value = plan_.value(v);
     if (!value.is_constant()) return std::nullopt;
     const Tensor* tensor = plan_.constants[static_cast<size_t>(value.constant)].tensor();
-    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1) return std::nullopt;
+    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
+      return std::nullopt;
     return *tensor->as<float>();
   }
 
   // ---- 1. activations
 
-  // The function of `root` that `value` is, as a closure over the cluster's steps; nothing when it is something else.
+  // The function of `root` that `value` is, as a closure over the cluster's steps; nothing when it is
+  // something else.
   std::optional<float> evaluate(ValueIndex value, ValueIndex root, float x, int depth) const {
     if (value == root) return x;
     if (const auto constant = scalar(value)) return constant;
     const int32_t producer = producer_[at(value)];
-    if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)])) return std::nullopt;
+    if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)]))
+      return std::nullopt;
     const Step& step = plan_.steps[static_cast<size_t>(producer)];
     if (step.program.code.size() != 1) return std::nullopt;
     const Instruction& instruction = step.program.code[0];
@@ -111,13 +120,15 @@ class Fuser {
     if (std::find(roots.begin(), roots.end(), value) == roots.end()) roots.push_back(value);
     const int32_t producer = producer_[at(value)];
     if (depth == 0 || producer < 0 || !is_elementwise(plan_.steps[static_cast<size_t>(producer)])) return;
-    for (ValueIndex input : plan_.steps[static_cast<size_t>(producer)].inputs) candidate_roots(input, depth - 1, roots);
+    for (ValueIndex input : plan_.steps[static_cast<size_t>(producer)].inputs)
+      candidate_roots(input, depth - 1, roots);
   }
 
   void recognise(size_t i) {
     if (dead_[i] || !is_elementwise(plan_.steps[i])) return;
     const ElementOp last = plan_.steps[i].program.code.back().op;
-    if (last != ElementOp::kMul && last != ElementOp::kDiv && last != ElementOp::kClip) return;  // how all of these end
+    if (last != ElementOp::kMul && last != ElementOp::kDiv && last != ElementOp::kClip)
+      return;  // how all of these end
     const ValueIndex output = plan_.steps[i].outputs[0];
     std::vector<ValueIndex> roots;
     candidate_roots(output, kMaxClusterDepth, roots);
@@ -129,8 +140,10 @@ class Fuser {
       collect(output, *root, cluster);
       const bool closed = std::all_of(cluster.begin(), cluster.end(), [&](size_t step) {
         const ValueIndex made = plan_.steps[step].outputs[0];
-        return made == output || std::all_of(readers_[at(made)].begin(), readers_[at(made)].end(), [&](int32_t reader) {
-                 return reader >= 0 && std::find(cluster.begin(), cluster.end(), static_cast<size_t>(reader)) != cluster.end();
+        return made == output ||
+               std::all_of(readers_[at(made)].begin(), readers_[at(made)].end(), [&](int32_t reader) {
+                 return reader >= 0 && std::find(cluster.begin(), cluster.end(),
+                                                 static_cast<size_t>(reader)) != cluster.end();
                });
       });
       if (cluster.size() < 2 || !closed) continue;
@@ -140,14 +153,16 @@ class Fuser {
   }
 
   std::optional<ElementOp> function_of(ValueIndex output, ValueIndex root) const {
-    constexpr std::array kPoints = {-7.3f, -4.1f, -3.f, -2.2f, -1.1f, -0.5f, -0.03f, 0.f, 0.07f, 0.4f, 1.f, 1.9f, 2.8f, 3.5f, 6.6f};
+    constexpr std::array kPoints = {-7.3f, -4.1f, -3.f, -2.2f, -1.1f, -0.5f, -0.03f, 0.f,
+                                    0.07f, 0.4f,  1.f,  1.9f,  2.8f,  3.5f,  6.6f};
     std::array<float, kPoints.size()> values{};
     for (size_t p = 0; p < kPoints.size(); ++p) {
       const auto y = evaluate(output, root, kPoints[p], kMaxClusterDepth);
       if (!y) return std::nullopt;
       values[p] = *y;
     }
-    for (ElementOp op : {ElementOp::kGeluErf, ElementOp::kGeluTanh, ElementOp::kSilu, ElementOp::kHardSwish}) {
+    for (ElementOp op :
+         {ElementOp::kGeluErf, ElementOp::kGeluTanh, ElementOp::kSilu, ElementOp::kHardSwish}) {
       bool equal = true;
       for (size_t p = 0; p < kPoints.size() && equal; ++p) {
         const float wanted = apply(Instruction{.op = op}, kPoints[p], 0.f);
@@ -174,20 +189,86 @@ class Fuser {
     add_reader(root, last);
   }
 
-  // ---- 2. epilogues
+  // ---- 2. views
+
+  // Whether the step does the same before the view: its other operands are scalars, or one value an element
+  // of a last axis that the view leaves alone.
+  bool commutes_with_view(const Step& step, ValueIndex viewed, ValueIndex source) const {
+    const Dims &before = dims(source), &after = dims(viewed);
+    const bool same_last = !before.empty() && !after.empty() && before.back() == after.back();
+    return std::all_of(step.inputs.begin(), step.inputs.end(), [&](ValueIndex v) {
+      if (v == viewed || scalar(v)) return true;
+      return same_last && plan_.value(v).is_constant() && element_count(dims(v)) == after.back() &&
+             dims(v).back() == after.back() && dims(v).size() <= before.size();
+    });
+  }
+
+  void sink_view(size_t i) {
+    if (dead_[i] || !is_elementwise(plan_.steps[i])) return;
+    Step& step = plan_.steps[i];
+    for (const ValueIndex viewed : step.inputs) {
+      const int32_t producer = producer_[at(viewed)];
+      if (producer < 0 || dims(viewed) != dims(step.outputs[0])) continue;
+      Step& view = plan_.steps[static_cast<size_t>(producer)];
+      const bool only_here = std::all_of(readers_[at(viewed)].begin(), readers_[at(viewed)].end(),
+                                         [&](int32_t reader) { return reader == static_cast<int32_t>(i); });
+      if (view.kind != StepKind::kView || !only_here) continue;
+      const ValueIndex source = view.inputs[0];
+      const int32_t maker = producer_[at(source)];
+      if (maker < 0 || plan_.steps[static_cast<size_t>(maker)].kind == StepKind::kHost || !read_once(source))
+        continue;
+      if (plan_.value(source).dtype != DType::kFloat32 || !commutes_with_view(step, viewed, source)) continue;
+      swap_with_view(static_cast<size_t>(producer), i, viewed, source);
+      return;
+    }
+  }
+
+  // view: source -> viewed, step: viewed -> result  becomes  step: source -> done, view: done -> result.
+  void swap_with_view(size_t view, size_t step, ValueIndex viewed, ValueIndex source) {
+    const auto done = static_cast<ValueIndex>(plan_.values.size());
+    PlanValue value = plan_.value(source);
+    value.name = plan_.value(plan_.steps[step].outputs[0]).name + "/before";
+    value.id = kNoValue;
+    plan_.values.push_back(std::move(value));
+    producer_.push_back(static_cast<int32_t>(view));
+    readers_.push_back({static_cast<int32_t>(step)});
+
+    Step work = plan_.steps[step], shape = plan_.steps[view];
+    for (ValueIndex input : work.inputs) drop_reader(input, step);
+    drop_reader(source, view);
+    shape.outputs = work.outputs;
+    shape.inputs[0] = done;
+    for (ValueIndex& input : work.inputs) {
+      if (input == viewed) input = source;
+      add_reader(input, view);
+    }
+    work.outputs = {done};
+    for (size_t k = 1; k < shape.inputs.size(); ++k) {
+      drop_reader(shape.inputs[k], view);
+      add_reader(shape.inputs[k], step);
+    }
+    producer_[at(viewed)] = -1;
+    plan_.steps[view] = std::move(work);
+    plan_.steps[step] = std::move(shape);
+  }
+
+  // ---- 3. epilogues
 
   void join_epilogue(size_t i) {
     if (dead_[i] || !is_elementwise(plan_.steps[i]) || plan_.steps[i].program.code.size() != 1) return;
     // Of two producers the later one: the other operand is then made already.
     std::vector<int16_t> operands = {plan_.steps[i].program.code[0].a};
     if (is_binary(plan_.steps[i].program.code[0].op)) operands.push_back(plan_.steps[i].program.code[0].b);
-    std::sort(operands.begin(), operands.end(), [&](int16_t x, int16_t y) { return made_by(i, x) > made_by(i, y); });
+    std::sort(operands.begin(), operands.end(),
+              [&](int16_t x, int16_t y) { return made_by(i, x) > made_by(i, y); });
     for (int16_t operand : operands) {
       if (join_epilogue(i, operand)) return;
     }
   }
 
-  int32_t made_by(size_t i, int16_t operand) const { return producer_[at(plan_.steps[i].inputs[static_cast<size_t>(operand)])]; }
+  int32_t made_by(size_t i, int16_t operand) const {
+    return producer_[at(plan_.steps[i].inputs[static_cast<size_t>(operand)])];
+  }
 
   bool join_epilogue(size_t i, int16_t accumulator) {
     Step& tail = plan_.steps[i];
@@ -201,12 +282,14 @@ class Fuser {
     ValueIndex other = kAbsent;
     if (is_binary(next.op)) {
       const bool first = next.a == accumulator;
-      const bool commutes = next.op == ElementOp::kAdd || next.op == ElementOp::kMul || next.op == ElementOp::kMax || next.op == ElementOp::kMin;
+      const bool commutes = next.op == ElementOp::kAdd || next.op == ElementOp::kMul ||
+                            next.op == ElementOp::kMax || next.op == ElementOp::kMin;
       if (!first && !commutes) return false;
       other = tail.inputs[static_cast<size_t>(first ? next.b : next.a)];
       if (other == value) return false;
     }
-    next.a = static_cast<int16_t>(std::max(0, head.program.inputs - 1 + static_cast<int>(head.program.code.size())));
+    next.a = static_cast<int16_t>(
+        std::max(0, head.program.inputs - 1 + static_cast<int>(head.program.code.size())));
     if (!backend_.accepts_epilogue(plan_, head, next, other)) return false;
 
     Step joined = head;
@@ -243,7 +326,7 @@ class Fuser {
     plan_.steps[to] = std::move(joined);
   }
 
-  // ---- 3. runs
+  // ---- 4. runs
 
   void join_run(size_t i) {
     for (bool changed = true; changed;) {
@@ -281,7 +364,9 @@ class Fuser {
     const auto head_inputs = static_cast<int16_t>(head.program.inputs);
     const auto tail_inputs = static_cast<int16_t>(tail.program.inputs);
     const auto head_code = static_cast<int16_t>(head.program.code.size());
-    const auto from_head = [&](int16_t r) { return static_cast<int16_t>(r < head_inputs ? r : r - head_inputs + inputs); };
+    const auto from_head = [&](int16_t r) {
+      return static_cast<int16_t>(r < head_inputs ? r : r - head_inputs + inputs);
+    };
     const auto from_tail = [&](int16_t r) {
       if (r >= tail_inputs) return static_cast<int16_t>(r - tail_inputs + inputs + head_code);
       if (tail.inputs[static_cast<size_t>(r)] == value) return static_cast<int16_t>(inputs + head_code - 1);

@@ -26,14 +26,22 @@ std::string to_string(std::span<const int64_t> dims) {
 
 std::vector<int64_t> to_int64s(const Tensor& tensor) {
   switch (tensor.dtype()) {
-    case DType::kInt64: return widen<int64_t>(tensor);
-    case DType::kInt32: return widen<int32_t>(tensor);
-    case DType::kInt16: return widen<int16_t>(tensor);
-    case DType::kInt8: return widen<int8_t>(tensor);
-    case DType::kUint32: return widen<uint32_t>(tensor);
-    case DType::kUint16: return widen<uint16_t>(tensor);
-    case DType::kUint8: return widen<uint8_t>(tensor);
-    default: return {};
+    case DType::kInt64:
+      return widen<int64_t>(tensor);
+    case DType::kInt32:
+      return widen<int32_t>(tensor);
+    case DType::kInt16:
+      return widen<int16_t>(tensor);
+    case DType::kInt8:
+      return widen<int8_t>(tensor);
+    case DType::kUint32:
+      return widen<uint32_t>(tensor);
+    case DType::kUint16:
+      return widen<uint16_t>(tensor);
+    case DType::kUint8:
+      return widen<uint8_t>(tensor);
+    default:
+      return {};
   }
 }
 
@@ -96,14 +104,16 @@ std::optional<std::vector<size_t>> permutation_of(const Node& transpose, size_t 
   if (given.size() != rank) return std::nullopt;
   std::vector<bool> seen(rank, false);
   for (size_t i = 0; i < rank; ++i) {
-    if (given[i] < 0 || given[i] >= static_cast<int64_t>(rank) || seen[static_cast<size_t>(given[i])]) return std::nullopt;
+    if (given[i] < 0 || given[i] >= static_cast<int64_t>(rank) || seen[static_cast<size_t>(given[i])])
+      return std::nullopt;
     order[i] = static_cast<size_t>(given[i]);
     seen[order[i]] = true;
   }
   return order;
 }
 
-std::optional<std::vector<bool>> reduced_axes(const Node& node, size_t rank, std::optional<std::vector<int64_t>> operand) {
+std::optional<std::vector<bool>> reduced_axes(const Node& node, size_t rank,
+                                              std::optional<std::vector<int64_t>> operand) {
   const std::vector<int64_t> axes = operand ? *operand : node.ints_or("axes", {});
   if (axes.empty()) return std::vector<bool>(rank, node.int_or("noop_with_empty_axes", 0) == 0);
   std::vector<bool> reduced(rank, false);
@@ -126,7 +136,8 @@ std::optional<std::vector<SliceRange>> slice_ranges(const Node& node, std::span<
   if (along.empty()) {
     for (size_t i = 0; i < from.size(); ++i) along.push_back(static_cast<int64_t>(i));
   }
-  if (from.size() != to.size() || from.size() != along.size() || (steps && steps->size() != from.size())) return std::nullopt;
+  if (from.size() != to.size() || from.size() != along.size() || (steps && steps->size() != from.size()))
+    return std::nullopt;
   std::vector<SliceRange> ranges(dims.size());
   for (size_t i = 0; i < dims.size(); ++i) ranges[i].length = dims[i];
   for (size_t i = 0; i < from.size(); ++i) {
@@ -155,10 +166,12 @@ Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::
   const bool is_conv = !weight.empty();
   window.transposed = node.op_type == "ConvTranspose";
   window.groups = is_conv ? node.int_or("group", 1) : 1;
-  if (input.size() < 3) return tl::unexpected(misfit(node, "the input " + to_string(input) + " has no spatial axes"));
+  if (input.size() < 3)
+    return tl::unexpected(misfit(node, "the input " + to_string(input) + " has no spatial axes"));
   const size_t spatial = input.size() - 2;
   if (is_conv && weight.size() != input.size()) {
-    return tl::unexpected(misfit(node, "the weight " + to_string(weight) + " does not fit the input " + to_string(input)));
+    return tl::unexpected(
+        misfit(node, "the weight " + to_string(weight) + " does not fit the input " + to_string(input)));
   }
   window.kernel = node.ints_or("kernel_shape", {});
   if (window.kernel.empty() && is_conv) window.kernel.assign(weight.begin() + 2, weight.end());
@@ -166,17 +179,23 @@ Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::
   window.dilations = node.ints_or("dilations", std::vector<int64_t>(spatial, 1));
   window.output_padding = node.ints_or("output_padding", std::vector<int64_t>(spatial, 0));
   std::vector<int64_t> pads = node.ints_or("pads", std::vector<int64_t>(2 * spatial, 0));
-  const auto positive = [](const std::vector<int64_t>& v) { return std::all_of(v.begin(), v.end(), [](int64_t x) { return x > 0; }); };
-  if (window.kernel.size() != spatial || window.strides.size() != spatial || window.dilations.size() != spatial ||
-      window.output_padding.size() != spatial || pads.size() != 2 * spatial || !positive(window.kernel) ||
-      !positive(window.strides) || !positive(window.dilations) || window.groups < 1) {
-    return tl::unexpected(misfit(node, "kernel, strides, dilations, pads or group do not fit the input " + to_string(input)));
+  const auto positive = [](const std::vector<int64_t>& v) {
+    return std::all_of(v.begin(), v.end(), [](int64_t x) { return x > 0; });
+  };
+  if (window.kernel.size() != spatial || window.strides.size() != spatial ||
+      window.dilations.size() != spatial || window.output_padding.size() != spatial ||
+      pads.size() != 2 * spatial || !positive(window.kernel) || !positive(window.strides) ||
+      !positive(window.dilations) || window.groups < 1) {
+    return tl::unexpected(
+        misfit(node, "kernel, strides, dilations, pads or group do not fit the input " + to_string(input)));
   }
   if (is_conv) {
-    const bool fits = window.transposed ? weight[0] == input[1] && input[1] % window.groups == 0
-                                        : weight[1] * window.groups == input[1] && weight[0] % window.groups == 0;
+    const bool fits = window.transposed
+                          ? weight[0] == input[1] && input[1] % window.groups == 0
+                          : weight[1] * window.groups == input[1] && weight[0] % window.groups == 0;
     if (!fits) {
-      return tl::unexpected(misfit(node, "the weight " + to_string(weight) + " with " + std::to_string(window.groups) +
+      return tl::unexpected(misfit(node, "the weight " + to_string(weight) + " with " +
+                                             std::to_string(window.groups) +
                                              " groups does not fit the input " + to_string(input)));
     }
   }
@@ -184,7 +203,8 @@ Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::
   const bool upper = auto_pad == "SAME_UPPER", same = upper || auto_pad == "SAME_LOWER";
   if (auto_pad == "VALID") std::fill(pads.begin(), pads.end(), 0);
   const std::vector<int64_t> output_shape = node.ints_or("output_shape", {});
-  if (!output_shape.empty() && output_shape.size() != spatial) return tl::unexpected(misfit(node, "output_shape has the wrong rank"));
+  if (!output_shape.empty() && output_shape.size() != spatial)
+    return tl::unexpected(misfit(node, "output_shape has the wrong rank"));
   const bool ceil_mode = !is_conv && node.int_or("ceil_mode", 0) != 0;
   for (size_t i = 0; i < spatial; ++i) {
     const int64_t size = input[i + 2], stride = window.strides[i];
@@ -208,7 +228,8 @@ Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::
       end = total - begin;
     } else {
       const int64_t room = size + begin + end - reach;
-      if (room < 0) return tl::unexpected(misfit(node, "the window is larger than the padded input " + to_string(input)));
+      if (room < 0)
+        return tl::unexpected(misfit(node, "the window is larger than the padded input " + to_string(input)));
       output = room / stride + 1;
       if (ceil_mode && room % stride != 0) {
         ++output;

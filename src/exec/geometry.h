@@ -1,16 +1,17 @@
 // Shape arithmetic that both the shape functions and the kernels need, so that they cannot disagree.
-// Everything returns nothing (or an error) for attributes that do not fit the dims; nothing is assumed to be checked.
+// Everything returns nothing (or an error) for attributes that do not fit the dims; nothing is assumed to be
+// checked.
 #pragma once
+
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/tensor.h>
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
-#include <mts/tensor.h>
 
 namespace mts::exec {
 
@@ -31,7 +32,8 @@ std::optional<Dims> matmul_dims(std::span<const int64_t> a, std::span<const int6
 std::optional<size_t> normal_axis(int64_t axis, size_t rank);
 std::optional<std::vector<size_t>> permutation_of(const Node& transpose, size_t rank);
 // Which axes a Reduce node reduces; `operand` is the content of its second input when it has one.
-std::optional<std::vector<bool>> reduced_axes(const Node& node, size_t rank, std::optional<std::vector<int64_t>> operand);
+std::optional<std::vector<bool>> reduced_axes(const Node& node, size_t rank,
+                                              std::optional<std::vector<int64_t>> operand);
 
 struct SliceRange {
   int64_t start = 0, step = 1, length = 0;
@@ -46,9 +48,10 @@ std::optional<std::vector<SliceRange>> slice_ranges(const Node& node, std::span<
 struct Window {
   bool transposed = false;
   int64_t groups = 1;
-  std::vector<int64_t> kernel, strides, dilations, pads_begin, pads_end;  // one a spatial axis; dilation 1 = dense
-  std::vector<int64_t> output_padding;                                      // ConvTranspose
-  std::vector<int64_t> output;                                              // spatial output dims
+  std::vector<int64_t> kernel, strides, dilations, pads_begin,
+      pads_end;                         // one a spatial axis; dilation 1 = dense
+  std::vector<int64_t> output_padding;  // ConvTranspose
+  std::vector<int64_t> output;          // spatial output dims
 };
 Result<Window> window_of(const Node& node, std::span<const int64_t> input, std::span<const int64_t> weight);
 

@@ -1,12 +1,12 @@
 // Shape functions (see bind.h). A table with one line an operator; families share a function.
+#include "exec/bind.h"
+#include "exec/geometry.h"
+
 #include <algorithm>
 #include <array>
 #include <numeric>
 #include <optional>
 #include <string_view>
-
-#include "exec/bind.h"
-#include "exec/geometry.h"
 
 namespace mts::exec {
 namespace {
@@ -32,7 +32,8 @@ Result<bool> same(const Node&, Facts inputs, std::vector<Fact>& outputs) {
   outputs[0] = Fact::shaped(inputs[0]->dtype, inputs[0]->dims);
   return outputs.size() == 1;
 }
-// The first output only: the others are absent in inference (Dropout's mask, BatchNormalization's statistics).
+// The first output only: the others are absent in inference (Dropout's mask, BatchNormalization's
+// statistics).
 Result<bool> same_bool(const Node&, Facts inputs, std::vector<Fact>& outputs) {
   if (!shaped(inputs, 0)) return false;
   outputs[0] = Fact::shaped(DType::kBool, inputs[0]->dims);
@@ -55,7 +56,9 @@ Result<bool> broadcast_as(const Node& node, Facts inputs, DType dtype, std::vect
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!shaped(inputs, i)) return false;
     const std::optional<Dims> joined = broadcast(dims, inputs[i]->dims);
-    if (!joined) return mismatch(node, "shapes do not broadcast: " + to_string(dims) + " and " + to_string(inputs[i]->dims));
+    if (!joined)
+      return mismatch(node,
+                      "shapes do not broadcast: " + to_string(dims) + " and " + to_string(inputs[i]->dims));
     dims = *joined;
   }
   outputs[0] = Fact::shaped(dtype, std::move(dims));
@@ -77,7 +80,8 @@ Result<bool> where(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
 Result<bool> conv(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
   if (!shaped(inputs, 0) || !shaped(inputs, 1)) return false;
   MTS_ASSIGN(const Window window, window_of(node, inputs[0]->dims, inputs[1]->dims));
-  Dims dims = {inputs[0]->dims[0], window.transposed ? inputs[1]->dims[1] * window.groups : inputs[1]->dims[0]};
+  Dims dims = {inputs[0]->dims[0],
+               window.transposed ? inputs[1]->dims[1] * window.groups : inputs[1]->dims[0]};
   dims.insert(dims.end(), window.output.begin(), window.output.end());
   outputs[0] = Fact::shaped(inputs[0]->dtype, std::move(dims));
   return true;
@@ -87,7 +91,8 @@ Result<bool> pool(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
   MTS_ASSIGN(const Window window, window_of(node, inputs[0]->dims, {}));
   Dims dims = {inputs[0]->dims[0], inputs[0]->dims[1]};
   dims.insert(dims.end(), window.output.begin(), window.output.end());
-  for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = Fact::shaped(i == 0 ? inputs[0]->dtype : DType::kInt64, dims);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    outputs[i] = Fact::shaped(i == 0 ? inputs[0]->dtype : DType::kInt64, dims);
   return true;
 }
 Result<bool> global_pool(const Node&, Facts inputs, std::vector<Fact>& outputs) {
@@ -102,7 +107,8 @@ Result<bool> matmul(const Node& node, Facts inputs, std::vector<Fact>& outputs) 
   if (!shaped(inputs, 0) || !shaped(inputs, 1)) return false;
   const std::optional<Dims> dims = matmul_dims(inputs[0]->dims, inputs[1]->dims);
   if (!dims) {
-    return mismatch(node, "shapes cannot be multiplied: " + to_string(inputs[0]->dims) + " and " + to_string(inputs[1]->dims));
+    return mismatch(node, "shapes cannot be multiplied: " + to_string(inputs[0]->dims) + " and " +
+                              to_string(inputs[1]->dims));
   }
   outputs[0] = Fact::shaped(inputs[0]->dtype, *dims);
   return true;
@@ -113,7 +119,8 @@ Result<bool> gemm(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
   if (a.size() != 2 || b.size() != 2) return mismatch(node, "Gemm needs matrices");
   if (node.int_or("transA", 0) != 0) std::swap(a[0], a[1]);
   if (node.int_or("transB", 0) != 0) std::swap(b[0], b[1]);
-  if (a[1] != b[0]) return mismatch(node, "shapes cannot be multiplied: " + to_string(a) + " and " + to_string(b));
+  if (a[1] != b[0])
+    return mismatch(node, "shapes cannot be multiplied: " + to_string(a) + " and " + to_string(b));
   outputs[0] = Fact::shaped(inputs[0]->dtype, {a[0], b[1]});
   return true;
 }
@@ -170,7 +177,8 @@ Result<bool> reshape(const Node& node, Facts inputs, std::vector<Fact>& outputs)
   }
   const int64_t count = element_count(from);
   if (unknown >= 0) dims[static_cast<size_t>(unknown)] = known == 0 ? 0 : count / known;
-  if (element_count(dims) != count || std::any_of(dims.begin(), dims.end(), [](int64_t d) { return d < 0; })) {
+  if (element_count(dims) != count ||
+      std::any_of(dims.begin(), dims.end(), [](int64_t d) { return d < 0; })) {
     return mismatch(node, "cannot reshape " + to_string(from) + " to " + to_string(*target));
   }
   outputs[0] = Fact::shaped(inputs[0]->dtype, std::move(dims));
@@ -183,7 +191,8 @@ Result<bool> flatten(const Node& node, Facts inputs, std::vector<Fact>& outputs)
   if (axis < 0) axis += static_cast<int64_t>(from.size());
   if (axis < 0 || axis > static_cast<int64_t>(from.size())) return mismatch(node, "axis out of range");
   const auto middle = static_cast<size_t>(axis);
-  outputs[0] = Fact::shaped(inputs[0]->dtype, {element_count(std::span(from).first(middle)), element_count(std::span(from).subspan(middle))});
+  outputs[0] = Fact::shaped(inputs[0]->dtype, {element_count(std::span(from).first(middle)),
+                                               element_count(std::span(from).subspan(middle))});
   return true;
 }
 // Squeeze and Unsqueeze: axes from the attribute (before opset 13) or the second input.
@@ -202,7 +211,8 @@ Result<bool> squeeze(const Node& node, Facts inputs, std::vector<Fact>& outputs)
     if (!axes) return false;
     for (int64_t axis : *axes) {
       const auto normal = normal_axis(axis, from.size());
-      if (!normal || from[*normal] != 1) return mismatch(node, "cannot squeeze axis " + std::to_string(axis) + " of " + to_string(from));
+      if (!normal || from[*normal] != 1)
+        return mismatch(node, "cannot squeeze axis " + std::to_string(axis) + " of " + to_string(from));
       drop[*normal] = true;
     }
   }
@@ -250,7 +260,8 @@ Result<bool> concat(const Node& node, Facts inputs, std::vector<Fact>& outputs) 
     const Dims& other = inputs[i]->dims;
     for (size_t d = 0; d < dims.size(); ++d) {
       if (other.size() != dims.size() || (d != *axis && other[d] != dims[d])) {
-        return mismatch(node, "cannot concatenate " + to_string(inputs[0]->dims) + " and " + to_string(other));
+        return mismatch(node,
+                        "cannot concatenate " + to_string(inputs[0]->dims) + " and " + to_string(other));
       }
     }
     dims[*axis] += other[*axis];
@@ -272,9 +283,11 @@ Result<bool> split(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
   if (lengths.empty()) {
     const auto parts = static_cast<int64_t>(outputs.size());
     const int64_t chunk = (from[*axis] + parts - 1) / parts;
-    for (int64_t i = 0; i < parts; ++i) lengths.push_back(std::clamp<int64_t>(from[*axis] - i * chunk, 0, chunk));
+    for (int64_t i = 0; i < parts; ++i)
+      lengths.push_back(std::clamp<int64_t>(from[*axis] - i * chunk, 0, chunk));
   }
-  if (lengths.size() != outputs.size() || std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != from[*axis]) {
+  if (lengths.size() != outputs.size() ||
+      std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != from[*axis]) {
     return mismatch(node, "the lengths of the split do not add up to " + std::to_string(from[*axis]));
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -299,7 +312,8 @@ Result<bool> expand(const Node& node, Facts inputs, std::vector<Fact>& outputs) 
   const auto target = ints(inputs, 1);
   if (!shaped(inputs, 0) || !target) return false;
   const auto dims = broadcast(inputs[0]->dims, *target);
-  if (!dims) return mismatch(node, "cannot expand " + to_string(inputs[0]->dims) + " to " + to_string(*target));
+  if (!dims)
+    return mismatch(node, "cannot expand " + to_string(inputs[0]->dims) + " to " + to_string(*target));
   outputs[0] = Fact::shaped(inputs[0]->dtype, *dims);
   return true;
 }
@@ -324,7 +338,8 @@ Result<bool> slice(const Node& node, Facts inputs, std::vector<Fact>& outputs) {
     if (!operands[i - 1]) return false;
   }
   const auto ranges = slice_ranges(node, inputs[0]->dims, operands[0], operands[1], operands[2], operands[3]);
-  if (!ranges) return mismatch(node, "starts, ends, axes and steps do not fit the input " + to_string(inputs[0]->dims));
+  if (!ranges)
+    return mismatch(node, "starts, ends, axes and steps do not fit the input " + to_string(inputs[0]->dims));
   Dims dims;
   for (const SliceRange& range : *ranges) dims.push_back(range.length);
   outputs[0] = Fact::shaped(inputs[0]->dtype, std::move(dims));
@@ -340,38 +355,122 @@ struct Entry {
   Infer infer;
 };
 constexpr Entry kTable[] = {
-    {"Abs", same}, {"Acos", same}, {"Acosh", same}, {"Asin", same}, {"Asinh", same}, {"Atan", same},
-    {"Atanh", same}, {"BatchNormalization", same}, {"BitwiseNot", same}, {"Ceil", same}, {"Celu", same},
-    {"Clip", same}, {"Cos", same}, {"Cosh", same}, {"CumSum", same}, {"Dropout", same}, {"Elu", same},
-    {"Erf", same}, {"Exp", same}, {"Floor", same}, {"Gelu", same}, {"GroupNormalization", same},
-    {"HardSigmoid", same}, {"HardSwish", same}, {"Hardmax", same}, {"Identity", same},
-    {"InstanceNormalization", same}, {"LRN", same}, {"LeakyRelu", same}, {"Log", same}, {"LogSoftmax", same},
-    {"LpNormalization", same}, {"MeanVarianceNormalization", same}, {"Mish", same}, {"Neg", same},
-    {"RMSNormalization", same}, {"Reciprocal", same}, {"Relu", same}, {"Round", same}, {"Selu", same},
-    {"Sigmoid", same}, {"Sign", same}, {"Sin", same}, {"Sinh", same}, {"Softmax", same}, {"Softplus", same},
-    {"Softsign", same}, {"Sqrt", same}, {"Swish", same}, {"Tan", same}, {"Tanh", same},
-    {"ThresholdedRelu", same}, {"Trilu", same},
+    {"Abs", same},
+    {"Acos", same},
+    {"Acosh", same},
+    {"Asin", same},
+    {"Asinh", same},
+    {"Atan", same},
+    {"Atanh", same},
+    {"BatchNormalization", same},
+    {"BitwiseNot", same},
+    {"Ceil", same},
+    {"Celu", same},
+    {"Clip", same},
+    {"Cos", same},
+    {"Cosh", same},
+    {"CumSum", same},
+    {"Dropout", same},
+    {"Elu", same},
+    {"Erf", same},
+    {"Exp", same},
+    {"Floor", same},
+    {"Gelu", same},
+    {"GroupNormalization", same},
+    {"HardSigmoid", same},
+    {"HardSwish", same},
+    {"Hardmax", same},
+    {"Identity", same},
+    {"InstanceNormalization", same},
+    {"LRN", same},
+    {"LeakyRelu", same},
+    {"Log", same},
+    {"LogSoftmax", same},
+    {"LpNormalization", same},
+    {"MeanVarianceNormalization", same},
+    {"Mish", same},
+    {"Neg", same},
+    {"RMSNormalization", same},
+    {"Reciprocal", same},
+    {"Relu", same},
+    {"Round", same},
+    {"Selu", same},
+    {"Sigmoid", same},
+    {"Sign", same},
+    {"Sin", same},
+    {"Sinh", same},
+    {"Softmax", same},
+    {"Softplus", same},
+    {"Softsign", same},
+    {"Sqrt", same},
+    {"Swish", same},
+    {"Tan", same},
+    {"Tanh", same},
+    {"ThresholdedRelu", same},
+    {"Trilu", same},
     {"LayerNormalization", layer_norm},
-    {"IsInf", same_bool}, {"IsNaN", same_bool}, {"Not", same_bool},
-    {"Cast", cast}, {"CastLike", cast},
-    {"Add", broadcasting}, {"BitShift", broadcasting}, {"BitwiseAnd", broadcasting}, {"BitwiseOr", broadcasting},
-    {"BitwiseXor", broadcasting}, {"Div", broadcasting}, {"Max", broadcasting}, {"Mean", broadcasting},
-    {"Min", broadcasting}, {"Mod", broadcasting}, {"Mul", broadcasting}, {"PRelu", broadcasting},
-    {"Pow", broadcasting}, {"Sub", broadcasting}, {"Sum", broadcasting},
-    {"And", comparing}, {"Equal", comparing}, {"Greater", comparing}, {"GreaterOrEqual", comparing},
-    {"Less", comparing}, {"LessOrEqual", comparing}, {"Or", comparing}, {"Xor", comparing},
+    {"IsInf", same_bool},
+    {"IsNaN", same_bool},
+    {"Not", same_bool},
+    {"Cast", cast},
+    {"CastLike", cast},
+    {"Add", broadcasting},
+    {"BitShift", broadcasting},
+    {"BitwiseAnd", broadcasting},
+    {"BitwiseOr", broadcasting},
+    {"BitwiseXor", broadcasting},
+    {"Div", broadcasting},
+    {"Max", broadcasting},
+    {"Mean", broadcasting},
+    {"Min", broadcasting},
+    {"Mod", broadcasting},
+    {"Mul", broadcasting},
+    {"PRelu", broadcasting},
+    {"Pow", broadcasting},
+    {"Sub", broadcasting},
+    {"Sum", broadcasting},
+    {"And", comparing},
+    {"Equal", comparing},
+    {"Greater", comparing},
+    {"GreaterOrEqual", comparing},
+    {"Less", comparing},
+    {"LessOrEqual", comparing},
+    {"Or", comparing},
+    {"Xor", comparing},
     {"Where", where},
-    {"Conv", conv}, {"ConvTranspose", conv},
-    {"AveragePool", pool}, {"LpPool", pool}, {"MaxPool", pool},
-    {"GlobalAveragePool", global_pool}, {"GlobalLpPool", global_pool}, {"GlobalMaxPool", global_pool},
-    {"Gemm", gemm}, {"MatMul", matmul},
-    {"ReduceL1", reduce}, {"ReduceL2", reduce}, {"ReduceLogSum", reduce}, {"ReduceLogSumExp", reduce},
-    {"ReduceMax", reduce}, {"ReduceMean", reduce}, {"ReduceMin", reduce}, {"ReduceProd", reduce},
-    {"ReduceSum", reduce}, {"ReduceSumSquare", reduce},
-    {"ArgMax", arg_reduce}, {"ArgMin", arg_reduce},
-    {"Concat", concat}, {"ConstantOfShape", constant_of_shape}, {"Expand", expand}, {"Flatten", flatten},
-    {"Gather", gather}, {"Reshape", reshape}, {"Slice", slice}, {"Split", split}, {"Squeeze", squeeze},
-    {"Transpose", transpose}, {"Unsqueeze", unsqueeze},
+    {"Conv", conv},
+    {"ConvTranspose", conv},
+    {"AveragePool", pool},
+    {"LpPool", pool},
+    {"MaxPool", pool},
+    {"GlobalAveragePool", global_pool},
+    {"GlobalLpPool", global_pool},
+    {"GlobalMaxPool", global_pool},
+    {"Gemm", gemm},
+    {"MatMul", matmul},
+    {"ReduceL1", reduce},
+    {"ReduceL2", reduce},
+    {"ReduceLogSum", reduce},
+    {"ReduceLogSumExp", reduce},
+    {"ReduceMax", reduce},
+    {"ReduceMean", reduce},
+    {"ReduceMin", reduce},
+    {"ReduceProd", reduce},
+    {"ReduceSum", reduce},
+    {"ReduceSumSquare", reduce},
+    {"ArgMax", arg_reduce},
+    {"ArgMin", arg_reduce},
+    {"Concat", concat},
+    {"ConstantOfShape", constant_of_shape},
+    {"Expand", expand},
+    {"Flatten", flatten},
+    {"Gather", gather},
+    {"Reshape", reshape},
+    {"Slice", slice},
+    {"Split", split},
+    {"Squeeze", squeeze},
+    {"Transpose", transpose},
+    {"Unsqueeze", unsqueeze},
 };
 
 // Operators whose output dims follow from the content of these operands; -1: from data, whatever is known.
@@ -381,33 +480,58 @@ struct ShapeOperands {
 };
 constexpr int kNone = -2, kData = -1;
 constexpr ShapeOperands kShapeOperands[] = {
-    {"AffineGrid", {1, kNone, kNone, kNone}}, {"BlackmanWindow", {0, kNone, kNone, kNone}},
-    {"CenterCropPad", {1, kNone, kNone, kNone}}, {"Col2Im", {1, 2, kNone, kNone}},
-    {"Compress", {kData, kNone, kNone, kNone}}, {"ConcatFromSequence", {kData, kNone, kNone, kNone}},
-    {"ConstantOfShape", {0, kNone, kNone, kNone}}, {"DFT", {1, 2, kNone, kNone}},
-    {"Expand", {1, kNone, kNone, kNone}}, {"HammingWindow", {0, kNone, kNone, kNone}},
-    {"HannWindow", {0, kNone, kNone, kNone}}, {"If", {kData, kNone, kNone, kNone}},
-    {"ImageDecoder", {kData, kNone, kNone, kNone}}, {"Loop", {kData, kNone, kNone, kNone}},
-    {"MaxUnpool", {2, kNone, kNone, kNone}}, {"MelWeightMatrix", {0, 1, kNone, kNone}},
-    {"NonMaxSuppression", {kData, kNone, kNone, kNone}}, {"NonZero", {kData, kNone, kNone, kNone}},
-    {"OneHot", {1, kNone, kNone, kNone}}, {"Optional", {kData, kNone, kNone, kNone}},
-    {"OptionalGetElement", {kData, kNone, kNone, kNone}}, {"OptionalHasElement", {kData, kNone, kNone, kNone}},
-    {"Pad", {1, 3, kNone, kNone}}, {"Range", {0, 1, 2, kNone}}, {"Reshape", {1, kNone, kNone, kNone}},
-    {"Resize", {1, 2, 3, kNone}}, {"STFT", {1, 3, kNone, kNone}}, {"Scan", {kData, kNone, kNone, kNone}},
-    {"SequenceAt", {kData, kNone, kNone, kNone}}, {"SequenceConstruct", {kData, kNone, kNone, kNone}},
-    {"SequenceEmpty", {kData, kNone, kNone, kNone}}, {"SequenceErase", {kData, kNone, kNone, kNone}},
-    {"SequenceInsert", {kData, kNone, kNone, kNone}}, {"SequenceLength", {kData, kNone, kNone, kNone}},
-    {"SequenceMap", {kData, kNone, kNone, kNone}}, {"Slice", {1, 2, 3, 4}}, {"Split", {1, kNone, kNone, kNone}},
-    {"SplitToSequence", {kData, kNone, kNone, kNone}}, {"Squeeze", {1, kNone, kNone, kNone}},
-    {"StringNormalizer", {kData, kNone, kNone, kNone}}, {"StringSplit", {kData, kNone, kNone, kNone}},
-    {"Tile", {1, kNone, kNone, kNone}}, {"TopK", {1, kNone, kNone, kNone}},
-    {"Unique", {kData, kNone, kNone, kNone}}, {"Unsqueeze", {1, kNone, kNone, kNone}},
-    {"Upsample", {1, kNone, kNone, kNone}}, {"ZipMap", {kData, kNone, kNone, kNone}},
+    {"AffineGrid", {1, kNone, kNone, kNone}},
+    {"BlackmanWindow", {0, kNone, kNone, kNone}},
+    {"CenterCropPad", {1, kNone, kNone, kNone}},
+    {"Col2Im", {1, 2, kNone, kNone}},
+    {"Compress", {kData, kNone, kNone, kNone}},
+    {"ConcatFromSequence", {kData, kNone, kNone, kNone}},
+    {"ConstantOfShape", {0, kNone, kNone, kNone}},
+    {"DFT", {1, 2, kNone, kNone}},
+    {"Expand", {1, kNone, kNone, kNone}},
+    {"HammingWindow", {0, kNone, kNone, kNone}},
+    {"HannWindow", {0, kNone, kNone, kNone}},
+    {"If", {kData, kNone, kNone, kNone}},
+    {"ImageDecoder", {kData, kNone, kNone, kNone}},
+    {"Loop", {kData, kNone, kNone, kNone}},
+    {"MaxUnpool", {2, kNone, kNone, kNone}},
+    {"MelWeightMatrix", {0, 1, kNone, kNone}},
+    {"NonMaxSuppression", {kData, kNone, kNone, kNone}},
+    {"NonZero", {kData, kNone, kNone, kNone}},
+    {"OneHot", {1, kNone, kNone, kNone}},
+    {"Optional", {kData, kNone, kNone, kNone}},
+    {"OptionalGetElement", {kData, kNone, kNone, kNone}},
+    {"OptionalHasElement", {kData, kNone, kNone, kNone}},
+    {"Pad", {1, 3, kNone, kNone}},
+    {"Range", {0, 1, 2, kNone}},
+    {"Reshape", {1, kNone, kNone, kNone}},
+    {"Resize", {1, 2, 3, kNone}},
+    {"STFT", {1, 3, kNone, kNone}},
+    {"Scan", {kData, kNone, kNone, kNone}},
+    {"SequenceAt", {kData, kNone, kNone, kNone}},
+    {"SequenceConstruct", {kData, kNone, kNone, kNone}},
+    {"SequenceEmpty", {kData, kNone, kNone, kNone}},
+    {"SequenceErase", {kData, kNone, kNone, kNone}},
+    {"SequenceInsert", {kData, kNone, kNone, kNone}},
+    {"SequenceLength", {kData, kNone, kNone, kNone}},
+    {"SequenceMap", {kData, kNone, kNone, kNone}},
+    {"Slice", {1, 2, 3, 4}},
+    {"Split", {1, kNone, kNone, kNone}},
+    {"SplitToSequence", {kData, kNone, kNone, kNone}},
+    {"Squeeze", {1, kNone, kNone, kNone}},
+    {"StringNormalizer", {kData, kNone, kNone, kNone}},
+    {"StringSplit", {kData, kNone, kNone, kNone}},
+    {"Tile", {1, kNone, kNone, kNone}},
+    {"TopK", {1, kNone, kNone, kNone}},
+    {"Unique", {kData, kNone, kNone, kNone}},
+    {"Unsqueeze", {1, kNone, kNone, kNone}},
+    {"Upsample", {1, kNone, kNone, kNone}},
+    {"ZipMap", {kData, kNone, kNone, kNone}},
     {"DictVectorizer", {kData, kNone, kNone, kNone}},
 };
 
-constexpr std::string_view kRandom[] = {"Bernoulli",     "Multinomial",       "RandomNormal", "RandomNormalLike",
-                                        "RandomUniform", "RandomUniformLike"};
+constexpr std::string_view kRandom[] = {"Bernoulli",        "Multinomial",   "RandomNormal",
+                                        "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
 
 }  // namespace
 
@@ -440,8 +564,10 @@ bool has_static_dims(const Node& node, Facts inputs) {
 }
 
 bool is_random(const Node& node) {
-  if (node.op_type == "Dropout") return node.inputs.size() > 2 && node.inputs[2] != kNoValue;  // may be training
-  return node.domain.empty() && std::find(std::begin(kRandom), std::end(kRandom), node.op_type) != std::end(kRandom);
+  if (node.op_type == "Dropout")
+    return node.inputs.size() > 2 && node.inputs[2] != kNoValue;  // may be training
+  return node.domain.empty() &&
+         std::find(std::begin(kRandom), std::end(kRandom), node.op_type) != std::end(kRandom);
 }
 
 }  // namespace mts::exec

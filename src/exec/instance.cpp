@@ -1,20 +1,22 @@
 #include "exec/instance.h"
 
+#include "exec/geometry.h"
+#include "exec/host.h"
+#include "exec/memory.h"
+
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <set>
 #include <utility>
 
-#include "exec/geometry.h"
-#include "exec/host.h"
-#include "exec/memory.h"
-
 namespace mts::exec {
 namespace {
 
 std::shared_ptr<std::byte> allocate(uint64_t bytes) {
-  const uint64_t rounded = std::max<uint64_t>(1, (bytes + kArenaAlignment - 1) / kArenaAlignment) * kArenaAlignment;
+  const uint64_t rounded =
+      std::max<uint64_t>(1, (bytes + kArenaAlignment - 1) / kArenaAlignment) * kArenaAlignment;
   void* const memory = std::aligned_alloc(kArenaAlignment, rounded);
   if (memory == nullptr) throw std::bad_alloc();
   return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
@@ -38,7 +40,8 @@ void detach(Datum& datum, const std::byte* begin, const std::byte* end) {
 
 void SharedMemory::reserve(uint64_t arena_bytes, uint64_t workspace_bytes) {
   const auto grow = [](Tensor& tensor, uint64_t bytes) {
-    if (!tensor.defined() || tensor.byte_size() < bytes) tensor = Tensor(DType::kUint8, {static_cast<int64_t>(bytes)});
+    if (!tensor.defined() || tensor.byte_size() < bytes)
+      tensor = Tensor(DType::kUint8, {static_cast<int64_t>(bytes)});
   };
   grow(arena, arena_bytes);
   grow(workspace, workspace_bytes);
@@ -47,7 +50,8 @@ void SharedMemory::reserve(uint64_t arena_bytes, uint64_t workspace_bytes) {
 PlanInstance::PlanInstance(const Model& model, ExecPlan plan, SharedMemory& memory)
     : model_(model), plan_(std::move(plan)), memory_(memory), env_(env_of(model)) {}
 
-Result<std::unique_ptr<PlanInstance>> PlanInstance::create(const Model& model, ExecPlan plan, Backend& backend, SharedMemory& memory) {
+Result<std::unique_ptr<PlanInstance>> PlanInstance::create(const Model& model, ExecPlan plan,
+                                                           Backend& backend, SharedMemory& memory) {
   std::unique_ptr<PlanInstance> instance(new PlanInstance(model, std::move(plan), memory));
   MTS_TRY(instance->prepare(backend));
   return instance;
@@ -64,13 +68,15 @@ Result<void> PlanInstance::prepare(Backend& backend) {
   by_root_.resize(plan_.roots.size());
   root_of_slot_.resize(static_cast<size_t>(plan_.datum_slots), -1);
   for (size_t v = 0; v < plan_.values.size(); ++v) {
-    if (plan_.values[v].root >= 0) by_root_[static_cast<size_t>(plan_.values[v].root)].push_back(static_cast<ValueIndex>(v));
+    if (plan_.values[v].root >= 0)
+      by_root_[static_cast<size_t>(plan_.values[v].root)].push_back(static_cast<ValueIndex>(v));
   }
   for (size_t r = 0; r < plan_.roots.size(); ++r) {
     const Root& root = plan_.roots[r];
     if (root.storage == Storage::kInput) input_roots_.push_back(static_cast<int32_t>(r));
     if (root.storage == Storage::kOutput) output_roots_.push_back(static_cast<int32_t>(r));
-    if (root.storage == Storage::kHost) root_of_slot_[static_cast<size_t>(root.slot)] = static_cast<int32_t>(r);
+    if (root.storage == Storage::kHost)
+      root_of_slot_[static_cast<size_t>(root.slot)] = static_cast<int32_t>(r);
   }
   blocks_.resize(static_cast<size_t>(plan_.output_slots));
   datums_.resize(static_cast<size_t>(plan_.datum_slots));
@@ -99,7 +105,8 @@ void PlanInstance::drop_unread_constants() {
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     const Step& step = plan_.steps[i];
     for (ValueIndex v : step.inputs) {
-      if (kernels_[i] == nullptr ? step.kind == StepKind::kHost : (v != kAbsent && kernels_[i]->reads(v))) keep(v);
+      if (kernels_[i] == nullptr ? step.kind == StepKind::kHost : (v != kAbsent && kernels_[i]->reads(v)))
+        keep(v);
     }
     for (ValueIndex v : step.captures) keep(v);
   }
@@ -126,7 +133,8 @@ void PlanInstance::point_at_arena() {
   for (size_t r = 0; r < plan_.roots.size(); ++r) {
     if (plan_.roots[r].storage != Storage::kArena) continue;
     for (ValueIndex v : by_root_[r]) {
-      pointers_[static_cast<size_t>(v)] = memory_.arena.mutable_data() + plan_.roots[r].offset + plan_.value(v).offset;
+      pointers_[static_cast<size_t>(v)] =
+          memory_.arena.mutable_data() + plan_.roots[r].offset + plan_.value(v).offset;
     }
   }
 }
@@ -134,7 +142,8 @@ void PlanInstance::point_at_arena() {
 void PlanInstance::point_at(std::span<const Datum> inputs) {
   point_at_arena();
   for (int32_t root : input_roots_) {
-    const Tensor* const tensor = inputs[static_cast<size_t>(plan_.roots[static_cast<size_t>(root)].slot)].tensor();
+    const Tensor* const tensor =
+        inputs[static_cast<size_t>(plan_.roots[static_cast<size_t>(root)].slot)].tensor();
     if (tensor == nullptr) continue;
     for (ValueIndex v : by_root_[static_cast<size_t>(root)]) {
       pointers_[static_cast<size_t>(v)] = const_cast<std::byte*>(tensor->data()) + plan_.value(v).offset;
@@ -145,14 +154,16 @@ void PlanInstance::point_at(std::span<const Datum> inputs) {
     std::shared_ptr<std::byte>& block = blocks_[static_cast<size_t>(output.slot)];
     if (block != nullptr && block.use_count() == 1) continue;
     block = allocate(output.bytes);
-    for (ValueIndex v : by_root_[static_cast<size_t>(root)]) pointers_[static_cast<size_t>(v)] = block.get() + plan_.value(v).offset;
+    for (ValueIndex v : by_root_[static_cast<size_t>(root)])
+      pointers_[static_cast<size_t>(v)] = block.get() + plan_.value(v).offset;
   }
 }
 
 void PlanInstance::point_at_datum(int32_t slot, const Datum& datum) {
   const Tensor* const tensor = datum.tensor();
   for (ValueIndex v : by_root_[static_cast<size_t>(root_of_slot_[static_cast<size_t>(slot)])]) {
-    pointers_[static_cast<size_t>(v)] = tensor == nullptr ? nullptr : const_cast<std::byte*>(tensor->data()) + plan_.value(v).offset;
+    pointers_[static_cast<size_t>(v)] =
+        tensor == nullptr ? nullptr : const_cast<std::byte*>(tensor->data()) + plan_.value(v).offset;
   }
 }
 
@@ -177,8 +188,11 @@ Datum PlanInstance::datum_of(ValueIndex index, std::span<const Datum> inputs) co
       owner = std::make_shared<const Datum>(datum);
       break;
     }
-    case Storage::kOutput: owner = blocks_[static_cast<size_t>(root.slot)]; break;
-    case Storage::kArena: break;
+    case Storage::kOutput:
+      owner = blocks_[static_cast<size_t>(root.slot)];
+      break;
+    case Storage::kArena:
+      break;
   }
   return Tensor::borrow(value.dtype, value.dims, pointers_[static_cast<size_t>(index)], std::move(owner));
 }
@@ -204,8 +218,10 @@ Result<void> PlanInstance::run_host(const Step& step, std::span<const Datum> inp
     if (step.outputs[i] == kAbsent) continue;
     const PlanValue& value = plan_.value(step.outputs[i]);
     const Tensor* const tensor = results[i].tensor();
-    if (value.is_static && (tensor == nullptr || tensor->dims() != value.dims || tensor->dtype() != value.dtype)) {
-      return fail(ErrorCode::kInternal, "the shape of an output differs from the plan's", {.file = {}, .node = node.label(), .value = value.name});
+    if (value.is_static &&
+        (tensor == nullptr || tensor->dims() != value.dims || tensor->dtype() != value.dtype)) {
+      return fail(ErrorCode::kInternal, "the shape of an output differs from the plan's",
+                  {.file = {}, .node = node.label(), .value = value.name});
     }
     detach(results[i], begin, begin + memory_.arena.byte_size());
     const int32_t slot = plan_.root_of(step.outputs[i]).slot;
@@ -218,12 +234,17 @@ Result<void> PlanInstance::run_host(const Step& step, std::span<const Datum> inp
 Result<std::vector<Datum>> PlanInstance::run(std::span<const Datum> inputs) {
   point_at(inputs);
   const Pointers pointers{pointers_.data(), memory_.workspace.mutable_data()};
+  using Clock = std::chrono::steady_clock;
+  if (step_seconds_ != nullptr) step_seconds_->assign(plan_.steps.size(), 0);
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    const Clock::time_point start = step_seconds_ == nullptr ? Clock::time_point() : Clock::now();
     if (kernels_[i] != nullptr) {
       MTS_TRY(kernels_[i]->launch(pointers));
     } else if (plan_.steps[i].kind == StepKind::kHost) {
       MTS_TRY(run_host(plan_.steps[i], inputs));
     }
+    if (step_seconds_ != nullptr)
+      (*step_seconds_)[i] = std::chrono::duration<double>(Clock::now() - start).count();
   }
   std::vector<Datum> outputs;
   for (ValueIndex output : plan_.outputs) outputs.push_back(datum_of(output, inputs));

@@ -1,20 +1,20 @@
 // A plan made ready to run: kernels prepared, memory bound, host steps interleaved.
 //
-// In: a placed plan and the backend that it was compiled for. `run` takes one datum a graph input, of the shapes that the
-// plan was bound to, and gives one a graph output. Not thread-safe. Kernel steps allocate nothing; output blocks are
-// reused once the caller has let go of them.
+// In: a placed plan and the backend that it was compiled for. `run` takes one datum a graph input, of the
+// shapes that the plan was bound to, and gives one a graph output. Not thread-safe. Kernel steps allocate
+// nothing; output blocks are reused once the caller has let go of them.
 #pragma once
-
-#include <memory>
-#include <span>
-#include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
 
 #include "exec/backend.h"
 #include "exec/plan.h"
 #include "ref/evaluate.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
+
+#include <memory>
+#include <span>
+#include <vector>
 
 namespace mts::exec {
 
@@ -27,12 +27,15 @@ struct SharedMemory {
 class PlanInstance {
  public:
   // `model` and `memory` must outlive the instance.
-  static Result<std::unique_ptr<PlanInstance>> create(const Model& model, ExecPlan plan, Backend& backend, SharedMemory& memory);
+  static Result<std::unique_ptr<PlanInstance>> create(const Model& model, ExecPlan plan, Backend& backend,
+                                                      SharedMemory& memory);
 
   Result<std::vector<Datum>> run(std::span<const Datum> inputs);
 
   const ExecPlan& plan() const { return plan_; }
-  uint64_t arena_bytes() const;              // activations, output blocks included
+  // Fills `seconds` with the time of each step from the next run on; null: no timing (the default).
+  void profile(std::vector<double>* seconds) { step_seconds_ = seconds; }
+  uint64_t arena_bytes() const;  // activations, output blocks included
   uint64_t workspace_bytes() const { return workspace_bytes_; }
   uint64_t resident_constant_bytes() const { return constant_bytes_; }  // constants read as they are
 
@@ -50,15 +53,16 @@ class PlanInstance {
   ExecPlan plan_;
   SharedMemory& memory_;
   Env env_;
-  std::vector<std::unique_ptr<Kernel>> kernels_;    // one a step; null for views and host steps
-  std::vector<std::byte*> pointers_;                // one a value
-  std::vector<std::vector<ValueIndex>> by_root_;    // values of each root
+  std::vector<std::unique_ptr<Kernel>> kernels_;  // one a step; null for views and host steps
+  std::vector<std::byte*> pointers_;              // one a value
+  std::vector<std::vector<ValueIndex>> by_root_;  // values of each root
   std::vector<int32_t> input_roots_, output_roots_;
   std::vector<int32_t> root_of_slot_;               // kHost
   std::vector<std::shared_ptr<std::byte>> blocks_;  // kOutput, by slot
   std::vector<Datum> datums_;                       // kHost, by slot
   const std::byte* arena_ = nullptr;                // what pointers_ was made for
   uint64_t workspace_bytes_ = 0, constant_bytes_ = 0;
+  std::vector<double>* step_seconds_ = nullptr;
 };
 
 }  // namespace mts::exec

@@ -1,10 +1,10 @@
 // Arena placement by liveness.
 //
 // In: blocks with a size and the interval of steps [first, last] during which each is in use.
-// Out: a byte offset for each, so that blocks whose intervals intersect never overlap, and the size of the arena.
-// Best fit over the blocks sorted by size (TVM's and TFLite's greedy-by-size): each block goes into the smallest gap that
-// holds it between the blocks placed already whose intervals intersect its own. O(n^2) worst case.
-// Preconditions: first <= last. Never fails; blocks of size 0 get offset 0.
+// Out: a byte offset for each, so that blocks whose intervals intersect never overlap, and the size of the
+// arena. Best fit over the blocks sorted by size (TVM's and TFLite's greedy-by-size): each block goes into
+// the smallest gap that holds it between the blocks placed already whose intervals intersect its own. O(n^2)
+// worst case. Preconditions: first <= last. Never fails; blocks of size 0 get offset 0.
 #pragma once
 
 #include <cstdint>

@@ -1,29 +1,38 @@
 #include "exec/plan.h"
 
-#include <fmt/format.h>
-
 #include "exec/geometry.h"
+
+#include <fmt/format.h>
 
 namespace mts::exec {
 namespace {
 
 std::string_view name_of(Storage storage) {
   switch (storage) {
-    case Storage::kArena: return "arena";
-    case Storage::kInput: return "input";
-    case Storage::kConstant: return "constant";
-    case Storage::kOutput: return "output";
-    case Storage::kHost: return "host";
+    case Storage::kArena:
+      return "arena";
+    case Storage::kInput:
+      return "input";
+    case Storage::kConstant:
+      return "constant";
+    case Storage::kOutput:
+      return "output";
+    case Storage::kHost:
+      return "host";
   }
   return "?";
 }
 
 std::string_view name_of(StepKind kind) {
   switch (kind) {
-    case StepKind::kKernel: return "kernel";
-    case StepKind::kView: return "view";
-    case StepKind::kReorder: return "reorder";
-    case StepKind::kHost: return "host";
+    case StepKind::kKernel:
+      return "kernel";
+    case StepKind::kView:
+      return "view";
+    case StepKind::kReorder:
+      return "reorder";
+    case StepKind::kHost:
+      return "host";
   }
   return "?";
 }
@@ -56,7 +65,8 @@ std::string to_string(const ExecPlan& plan) {
     const Step& step = plan.steps[i];
     text += fmt::format("{:>4} {:<7} {}", i, name_of(step.kind), step.op);
     if (!step.program.code.empty()) text += " {" + step.program.to_string() + "}";
-    text += "\n       in:  " + describe(plan, step.inputs) + "\n       out: " + describe(plan, step.outputs) + "\n";
+    text += "\n       in:  " + describe(plan, step.inputs) + "\n       out: " + describe(plan, step.outputs) +
+            "\n";
   }
   uint64_t output_bytes = 0;
   for (const Root& root : plan.roots) output_bytes += root.storage == Storage::kOutput ? root.bytes : 0;

@@ -1,19 +1,20 @@
 // ExecPlan: what a backend runs, as plain data. Made by `compile` for one graph and one set of input shapes.
 //
-// A value is a tensor (static dims, or held by a datum of unknown dims). It lies at an offset of a root: a piece of the
-// arena, an input of the caller, a constant, a block handed out as outputs, or a datum on the host. Several values may
-// share one root: reshapes, splits and concatenations whose memory order allows it cost nothing.
+// A value is a tensor (static dims, or held by a datum of unknown dims). It lies at an offset of a root: a
+// piece of the arena, an input of the caller, a constant, a block handed out as outputs, or a datum on the
+// host. Several values may share one root: reshapes, splits and concatenations whose memory order allows it
+// cost nothing.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
+#include "exec/program.h"
 
 #include <mts/dtype.h>
 #include <mts/graph.h>
 #include <mts/tensor.h>
 
-#include "exec/program.h"
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace mts::exec {
 
@@ -42,11 +43,11 @@ struct PlanValue {
   Dims dims;
   bool is_static = false;  // dims are known; else the value is a datum on the host
   int32_t root = -1;
-  uint64_t offset = 0;     // bytes from the root's start
-  uint64_t bytes = 0;      // in its layout
-  int32_t layout = 0;      // 0: row-major; else a layout of the backend
-  ValueId id = kNoValue;   // the graph's value; kNoValue for what the backend added
-  int32_t constant = -1;   // its content in ExecPlan::constants, when it is known
+  uint64_t offset = 0;    // bytes from the root's start
+  uint64_t bytes = 0;     // in its layout
+  int32_t layout = 0;     // 0: row-major; else a layout of the backend
+  ValueId id = kNoValue;  // the graph's value; kNoValue for what the backend added
+  int32_t constant = -1;  // its content in ExecPlan::constants, when it is known
 
   bool is_constant() const { return constant >= 0; }
 };
@@ -60,14 +61,16 @@ enum class StepKind : uint8_t {
 
 struct Step {
   StepKind kind = StepKind::kKernel;
-  std::string op;                  // ONNX operator, "Elementwise" or "Reorder"
-  NodeId node = kNoNode;           // carries the attributes; kNoNode for those two
-  std::vector<ValueIndex> inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ...
+  std::string op;         // ONNX operator, "Elementwise" or "Reorder"
+  NodeId node = kNoNode;  // carries the attributes; kNoNode for those two
+  std::vector<ValueIndex>
+      inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ...
   std::vector<ValueIndex> outputs;
-  int32_t node_inputs = 0;         // how many of `inputs` are the node's own
-  Program program;                 // Elementwise: the work; others: the epilogue (empty code: none)
-  std::vector<NodeId> nodes;       // all nodes that run here, in order
-  std::vector<ValueIndex> captures;  // kHost with subgraphs: outer values, one a capture of each body in order
+  int32_t node_inputs = 0;    // how many of `inputs` are the node's own
+  Program program;            // Elementwise: the work; others: the epilogue (empty code: none)
+  std::vector<NodeId> nodes;  // all nodes that run here, in order
+  std::vector<ValueIndex>
+      captures;  // kHost with subgraphs: outer values, one a capture of each body in order
 };
 
 struct ExecPlan {

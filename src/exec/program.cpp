@@ -8,24 +8,34 @@ namespace mts::exec {
 namespace {
 
 constexpr std::array<std::string_view, 31> kNames = {
-    "add",  "sub", "mul", "div",  "pow",          "max",        "min",       "prelu",    "relu",  "leaky_relu", "elu",
-    "sigmoid", "tanh", "exp", "log", "sqrt",      "reciprocal", "abs",       "neg",      "erf",   "clip",       "hard_sigmoid",
-    "hard_swish", "gelu_erf", "gelu_tanh", "silu", "softplus", "square",     "floor",    "ceil",  "linear"};
+    "add",        "sub",        "mul",      "div",     "pow",   "max",          "min",        "prelu",
+    "relu",       "leaky_relu", "elu",      "sigmoid", "tanh",  "exp",          "log",        "sqrt",
+    "reciprocal", "abs",        "neg",      "erf",     "clip",  "hard_sigmoid", "hard_swish", "gelu_erf",
+    "gelu_tanh",  "silu",       "softplus", "square",  "floor", "ceil",         "linear"};
 static_assert(kNames.size() == static_cast<size_t>(ElementOp::kLinear) + 1);
 
 struct Entry {
   std::string_view op;
   ElementOp element;
 };
-constexpr Entry kBinary[] = {{"Add", ElementOp::kAdd}, {"Sub", ElementOp::kSub}, {"Mul", ElementOp::kMul},
-                             {"Div", ElementOp::kDiv}, {"Pow", ElementOp::kPow}, {"Max", ElementOp::kMax},
-                             {"Min", ElementOp::kMin}, {"PRelu", ElementOp::kPrelu}, {"Sum", ElementOp::kAdd}};
-constexpr Entry kUnary[] = {
-    {"Relu", ElementOp::kRelu},         {"Sigmoid", ElementOp::kSigmoid}, {"Tanh", ElementOp::kTanh},
-    {"Exp", ElementOp::kExp},           {"Log", ElementOp::kLog},         {"Sqrt", ElementOp::kSqrt},
-    {"Reciprocal", ElementOp::kReciprocal}, {"Abs", ElementOp::kAbs},     {"Neg", ElementOp::kNeg},
-    {"Erf", ElementOp::kErf},           {"HardSwish", ElementOp::kHardSwish}, {"Softplus", ElementOp::kSoftplus},
-    {"Floor", ElementOp::kFloor},       {"Ceil", ElementOp::kCeil}};
+constexpr Entry kBinary[] = {
+    {"Add", ElementOp::kAdd}, {"Sub", ElementOp::kSub},     {"Mul", ElementOp::kMul},
+    {"Div", ElementOp::kDiv}, {"Pow", ElementOp::kPow},     {"Max", ElementOp::kMax},
+    {"Min", ElementOp::kMin}, {"PRelu", ElementOp::kPrelu}, {"Sum", ElementOp::kAdd}};
+constexpr Entry kUnary[] = {{"Relu", ElementOp::kRelu},
+                            {"Sigmoid", ElementOp::kSigmoid},
+                            {"Tanh", ElementOp::kTanh},
+                            {"Exp", ElementOp::kExp},
+                            {"Log", ElementOp::kLog},
+                            {"Sqrt", ElementOp::kSqrt},
+                            {"Reciprocal", ElementOp::kReciprocal},
+                            {"Abs", ElementOp::kAbs},
+                            {"Neg", ElementOp::kNeg},
+                            {"Erf", ElementOp::kErf},
+                            {"HardSwish", ElementOp::kHardSwish},
+                            {"Softplus", ElementOp::kSoftplus},
+                            {"Floor", ElementOp::kFloor},
+                            {"Ceil", ElementOp::kCeil}};
 
 }  // namespace
 
@@ -52,17 +62,23 @@ std::optional<Instruction> instruction_of(const Node& node, std::span<const std:
   for (const Entry& entry : kUnary) {
     if (entry.op == node.op_type) return Instruction{.op = entry.element};
   }
-  if (node.op_type == "LeakyRelu") return Instruction{.op = ElementOp::kLeakyRelu, .alpha = node.float_or("alpha", 0.01f)};
+  if (node.op_type == "LeakyRelu")
+    return Instruction{.op = ElementOp::kLeakyRelu, .alpha = node.float_or("alpha", 0.01f)};
   if (node.op_type == "Elu") return Instruction{.op = ElementOp::kElu, .alpha = node.float_or("alpha", 1.f)};
   if (node.op_type == "HardSigmoid") {
-    return Instruction{.op = ElementOp::kHardSigmoid, .alpha = node.float_or("alpha", 0.2f), .beta = node.float_or("beta", 0.5f)};
+    return Instruction{.op = ElementOp::kHardSigmoid,
+                       .alpha = node.float_or("alpha", 0.2f),
+                       .beta = node.float_or("beta", 0.5f)};
   }
   if (node.op_type == "Gelu") {
-    return Instruction{.op = node.string_or("approximate", "none") == "tanh" ? ElementOp::kGeluTanh : ElementOp::kGeluErf};
+    return Instruction{.op = node.string_or("approximate", "none") == "tanh" ? ElementOp::kGeluTanh
+                                                                             : ElementOp::kGeluErf};
   }
   if (node.op_type == "Clip") {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    Instruction clip{.op = ElementOp::kClip, .alpha = node.float_or("min", -kInfinity), .beta = node.float_or("max", kInfinity)};
+    Instruction clip{.op = ElementOp::kClip,
+                     .alpha = node.float_or("min", -kInfinity),
+                     .beta = node.float_or("max", kInfinity)};
     for (size_t i = 1; i < node.inputs.size() && i < 3; ++i) {
       if (node.inputs[i] == kNoValue) continue;
       if (i - 1 >= bounds.size() || !bounds[i - 1]) return std::nullopt;

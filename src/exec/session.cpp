@@ -1,18 +1,18 @@
 // Sessions: plans cached per set of input shapes, and the run itself.
-#include <algorithm>
-#include <list>
-#include <utility>
-
-#include <omp.h>
-
-#include <mts/executor.h>
-
 #include "exec/backend.h"
 #include "exec/bind.h"
 #include "exec/compile.h"
 #include "exec/device.h"
 #include "exec/geometry.h"
 #include "exec/instance.h"
+
+#include <mts/executor.h>
+
+#include <algorithm>
+#include <list>
+#include <utility>
+
+#include <omp.h>
 
 namespace mts {
 namespace exec {
@@ -23,7 +23,9 @@ constexpr size_t kCachedPlans = 8;
 // OpenMP's thread count belongs to the calling thread: it is set while a session works, and put back.
 class ThreadCount {
  public:
-  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs()); }
+  explicit ThreadCount(int threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
+  }
   ~ThreadCount() { omp_set_num_threads(before_); }
   ThreadCount(const ThreadCount&) = delete;
   ThreadCount& operator=(const ThreadCount&) = delete;
@@ -65,17 +67,23 @@ class PlanSession final : public Session {
   Result<void> check(std::span<const Datum> inputs) const {
     const Graph& graph = model_.graph;
     if (inputs.size() != graph.inputs().size()) {
-      return fail(ErrorCode::kUsage, "the model takes " + std::to_string(graph.inputs().size()) + " inputs, " +
-                                         std::to_string(inputs.size()) + " were given", {.file = model_.name, .node = {}, .value = {}});
+      return fail(ErrorCode::kUsage,
+                  "the model takes " + std::to_string(graph.inputs().size()) + " inputs, " +
+                      std::to_string(inputs.size()) + " were given",
+                  {.file = model_.name, .node = {}, .value = {}});
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       const Value& value = graph.value(graph.inputs()[i]);
       const Tensor* tensor = inputs[i].tensor();
       const Where where{.file = model_.name, .node = {}, .value = value.name};
       if (!value.type.is_tensor()) continue;
-      if (tensor == nullptr) return fail(ErrorCode::kUsage, "the input is a tensor; something else was given", where);
+      if (tensor == nullptr)
+        return fail(ErrorCode::kUsage, "the input is a tensor; something else was given", where);
       if (value.type.dtype != DType::kUndefined && tensor->dtype() != value.type.dtype) {
-        return fail(ErrorCode::kUsage, "the input is " + mts::to_string(value.type) + ", given " + std::string(name_of(tensor->dtype())), where);
+        return fail(
+            ErrorCode::kUsage,
+            "the input is " + mts::to_string(value.type) + ", given " + std::string(name_of(tensor->dtype())),
+            where);
       }
       if (!value.type.has_rank()) continue;
       bool fits = tensor->dims().size() == value.type.rank();
@@ -83,20 +91,25 @@ class PlanSession final : public Session {
         const Dim& dim = (*value.type.shape)[d];
         fits = !dim.is_known() || dim.value == tensor->dims()[d];
       }
-      if (!fits) return fail(ErrorCode::kUsage, "the input is " + mts::to_string(value.type) + ", given " + to_string(tensor->dims()), where);
+      if (!fits)
+        return fail(ErrorCode::kUsage,
+                    "the input is " + mts::to_string(value.type) + ", given " + to_string(tensor->dims()),
+                    where);
     }
     return {};
   }
 
   Result<PlanInstance*> instance_for(const std::vector<InputType>& types) {
-    const auto found = std::find_if(instances_.begin(), instances_.end(), [&](const Entry& e) { return e.first == types; });
+    const auto found =
+        std::find_if(instances_.begin(), instances_.end(), [&](const Entry& e) { return e.first == types; });
     if (found != instances_.end()) {
       instances_.splice(instances_.begin(), instances_, found);
       return instances_.front().second.get();
     }
     MTS_ASSIGN(const Binding binding, exec::bind(model_, types));
     MTS_ASSIGN(ExecPlan plan, compile(model_, binding, *backend_));
-    MTS_ASSIGN(std::unique_ptr<PlanInstance> instance, PlanInstance::create(model_, std::move(plan), *backend_, memory_));
+    MTS_ASSIGN(std::unique_ptr<PlanInstance> instance,
+               PlanInstance::create(model_, std::move(plan), *backend_, memory_));
     instances_.emplace_front(types, std::move(instance));
     if (instances_.size() > kCachedPlans) instances_.pop_back();
     return instances_.front().second.get();
@@ -125,7 +138,9 @@ Model copy_of(const Model& model) {
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options) {
   if (options.threads < 0) return fail(ErrorCode::kUsage, "the number of threads cannot be negative");
   const exec::DeviceEntry* const device = exec::find_device(options.device);
-  if (device == nullptr) return fail(ErrorCode::kUsage, "no device is called '" + options.device + "'; there are cpu, ref and cuda");
+  if (device == nullptr)
+    return fail(ErrorCode::kUsage,
+                "no device is called '" + options.device + "'; there are cpu, ref and cuda");
   if (device->make_session != nullptr) return device->make_session(model);
   MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend());
   Model copy = exec::copy_of(model);

@@ -23,7 +23,7 @@ Result<std::shared_ptr<const MappedFile>> ExternalFiles::open(const std::string&
   try {
     descriptor = static_cast<int>(onnx::checker::open_external_data(directory_, location, tensor, true));
   } catch (const std::exception& error) {
-    return fail(ErrorCode::kModel, error.what());
+    return fail(ErrorCode::kModel, "its external data in '" + location + "' is refused: " + error.what());
   }
   auto file = map_descriptor(descriptor, directory_ + "/" + location);
   if (file) files_.emplace(location, *file);

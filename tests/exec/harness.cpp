@@ -1,5 +1,12 @@
 #include "tests/exec/harness.h"
 
+#include "exec/bind.h"
+#include "exec/compile.h"
+#include "exec/cpu/backend.h"
+#include "exec/geometry.h"
+
+#include <mts/verify.h>
+
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -9,13 +16,6 @@
 
 #include <gtest/gtest.h>
 
-#include <mts/verify.h>
-
-#include "exec/bind.h"
-#include "exec/compile.h"
-#include "exec/cpu/backend.h"
-#include "exec/geometry.h"
-
 namespace mts::exec {
 namespace {
 
@@ -23,7 +23,8 @@ template <class T>
 void fill(Tensor& tensor, std::mt19937& random, const std::vector<double>& values, double low, double high) {
   std::uniform_real_distribution<double> uniform(low, high);
   for (int64_t i = 0; i < tensor.element_count(); ++i) {
-    tensor.mutable_as<T>()[i] = static_cast<T>(values.empty() ? uniform(random) : values[static_cast<size_t>(i)]);
+    tensor.mutable_as<T>()[i] =
+        static_cast<T>(values.empty() ? uniform(random) : values[static_cast<size_t>(i)]);
   }
 }
 
@@ -39,7 +40,8 @@ std::vector<Datum> run(const std::string& device, const Model& model, const std:
     for (int i = 0; i < 20; ++i) {
       const auto start = std::chrono::steady_clock::now();
       outputs = (*session)->run(inputs);
-      best = std::min(best, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+      best = std::min(
+          best, std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
     }
     std::printf("%-4s %10.1f us  ", device.c_str(), best);
   } else {
@@ -81,9 +83,11 @@ std::string to_string(const Case& c) {
   for (const auto& [name, value] : c.attributes) {
     text += " " + name;
     if (const auto* i = std::get_if<int64_t>(&value)) text += "=" + std::to_string(*i);
-    if (const auto* i = std::get_if<std::vector<int64_t>>(&value)) text += "=" + to_string(std::span<const int64_t>(*i));
+    if (const auto* i = std::get_if<std::vector<int64_t>>(&value))
+      text += "=" + to_string(std::span<const int64_t>(*i));
   }
-  for (const Operand& operand : c.operands) text += operand.absent ? " -" : " " + to_string(std::span<const int64_t>(operand.dims));
+  for (const Operand& operand : c.operands)
+    text += operand.absent ? " -" : " " + to_string(std::span<const int64_t>(operand.dims));
   return text;
 }
 
@@ -91,13 +95,25 @@ Tensor random_tensor(DType dtype, const Dims& dims, unsigned seed, const std::ve
   std::mt19937 random(seed);
   Tensor tensor(dtype, dims);
   switch (dtype) {
-    case DType::kFloat32: fill<float>(tensor, random, values, -2, 2); break;
-    case DType::kFloat64: fill<double>(tensor, random, values, -2, 2); break;
-    case DType::kInt64: fill<int64_t>(tensor, random, values, 0, 3.99); break;
-    case DType::kInt32: fill<int32_t>(tensor, random, values, 0, 3.99); break;
+    case DType::kFloat32:
+      fill<float>(tensor, random, values, -2, 2);
+      break;
+    case DType::kFloat64:
+      fill<double>(tensor, random, values, -2, 2);
+      break;
+    case DType::kInt64:
+      fill<int64_t>(tensor, random, values, 0, 3.99);
+      break;
+    case DType::kInt32:
+      fill<int32_t>(tensor, random, values, 0, 3.99);
+      break;
     case DType::kUint16:
-    case DType::kInt16: fill<int16_t>(tensor, random, values, 0, 3.99); break;
-    default: fill<uint8_t>(tensor, random, values, 0, 1.99); break;
+    case DType::kInt16:
+      fill<int16_t>(tensor, random, values, 0, 3.99);
+      break;
+    default:
+      fill<uint8_t>(tensor, random, values, 0, 1.99);
+      break;
   }
   return tensor;
 }
@@ -118,11 +134,13 @@ Model model_of(const Case& c, std::vector<Datum>& inputs) {
       node.inputs.push_back(kNoValue);
       continue;
     }
-    const Tensor tensor = random_tensor(operand.dtype, operand.dims, static_cast<unsigned>(i + 1), operand.values);
+    const Tensor tensor =
+        random_tensor(operand.dtype, operand.dims, static_cast<unsigned>(i + 1), operand.values);
     const std::string name = "x" + std::to_string(i);
     if (operand.constant) {
       const std::string bytes(reinterpret_cast<const char*>(tensor.data()), tensor.byte_size());
-      node.inputs.push_back(graph.add_constant(name, Weight::from_bytes(operand.dtype, operand.dims, own_bytes(bytes))));
+      node.inputs.push_back(
+          graph.add_constant(name, Weight::from_bytes(operand.dtype, operand.dims, own_bytes(bytes))));
       continue;
     }
     Shape shape;
@@ -143,16 +161,31 @@ void expect_same_on_cpu(const Model& model, const std::vector<Datum>& inputs, co
   if (std::getenv("MTS_KERNEL_TIMES") != nullptr) std::printf(" %s\n", what.c_str());
   ASSERT_EQ(expected.size(), actual.size()) << what;
   for (size_t i = 0; i < expected.size(); ++i) {
-    if (expected[i].tensor() == nullptr) continue;
-    ASSERT_NE(actual[i].tensor(), nullptr) << what;
-    expect_close(*expected[i].tensor(), *actual[i].tensor(), what);
+    expect_same(expected[i], actual[i], what);
+  }
+}
+
+void expect_same(const Datum& expected, const Datum& actual, const std::string& what) {
+  ASSERT_EQ(expected.value.index(), actual.value.index()) << what;
+  if (const Tensor* tensor = expected.tensor()) {
+    expect_close(*tensor, *actual.tensor(), what);
+  } else if (const auto* sequence = std::get_if<Sequence>(&expected.value)) {
+    const auto& other = std::get<Sequence>(actual.value);
+    ASSERT_EQ(sequence->size(), other.size()) << what;
+    for (size_t i = 0; i < other.size(); ++i) expect_same((*sequence)[i], other[i], what);
+  } else if (const auto* map = std::get_if<Map>(&expected.value)) {
+    const auto& other = std::get<Map>(actual.value);
+    expect_close(map->keys, other.keys, what);
+    ASSERT_EQ(map->values.size(), other.values.size()) << what;
+    for (size_t i = 0; i < other.values.size(); ++i) expect_same(map->values[i], other.values[i], what);
   }
 }
 
 ExecPlan cpu_plan(const Model& model, const std::vector<Datum>& inputs) {
   std::vector<InputType> types;
   for (const Datum& input : inputs) {
-    types.push_back(input.tensor() == nullptr ? InputType{} : InputType{input.tensor()->dtype(), input.tensor()->dims()});
+    types.push_back(input.tensor() == nullptr ? InputType{}
+                                              : InputType{input.tensor()->dtype(), input.tensor()->dims()});
   }
   auto backend = make_cpu_backend();
   EXPECT_TRUE(backend.has_value());

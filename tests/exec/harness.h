@@ -1,18 +1,18 @@
-// Every kernel against the reference evaluator, op by op. A case is one node with its operands' shapes; the harness runs
-// it on both and compares. With MTS_KERNEL_TIMES=1 it also prints how long a run takes on each.
+// Every kernel against the reference evaluator, op by op. A case is one node with its operands' shapes; the
+// harness runs it on both and compares. With MTS_KERNEL_TIMES=1 it also prints how long a run takes on each.
 //
 // How to add a case: one line in kernels_test.cpp.
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
+#include "exec/plan.h"
 
 #include <mts/executor.h>
 #include <mts/graph.h>
 #include <mts/tensor.h>
 
-#include "exec/plan.h"
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace mts::exec {
 
@@ -26,7 +26,10 @@ struct Operand {
 inline Operand weight(Dims dims) { return {.dims = std::move(dims), .constant = true}; }
 inline Operand input(Dims dims) { return {.dims = std::move(dims)}; }
 inline Operand ints(std::vector<double> values) {
-  return {.dims = {static_cast<int64_t>(values.size())}, .constant = true, .dtype = DType::kInt64, .values = std::move(values)};
+  return {.dims = {static_cast<int64_t>(values.size())},
+          .constant = true,
+          .dtype = DType::kInt64,
+          .values = std::move(values)};
 }
 inline Operand absent() { return {.absent = true}; }
 
@@ -47,6 +50,9 @@ Model model_of(const Case& c, std::vector<Datum>& inputs);
 
 // Runs a model on both devices and expects equal outputs (1e-4 of the largest magnitude; equal for integers).
 void expect_same_on_cpu(const Model& model, const std::vector<Datum>& inputs, const std::string& what);
+
+// Equal outputs by the same rule; sequences and maps element by element.
+void expect_same(const Datum& expected, const Datum& actual, const std::string& what);
 
 // The plan that the CPU backend runs for these inputs.
 ExecPlan cpu_plan(const Model& model, const std::vector<Datum>& inputs);

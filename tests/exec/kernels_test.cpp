@@ -1,9 +1,9 @@
 // Kernels of the CPU backend against the reference evaluator (see harness.h).
+#include "tests/exec/harness.h"
+
 #include <cmath>
 
 #include <gtest/gtest.h>
-
-#include "tests/exec/harness.h"
 
 namespace mts::exec {
 namespace {
@@ -11,33 +11,46 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 TEST(Kernels, Unary) {
-  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus", "Floor", "Ceil", "LeakyRelu",
-                         "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
-    for (const Dims& dims : {Dims{}, Dims{1}, Dims{7}, Dims{2, 3, 5}, Dims{1, 16, 33, 31}, Dims{4, 100, 200}, Dims{0, 3}}) {
+  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus",
+                         "Floor", "Ceil", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
+    for (const Dims& dims :
+         {Dims{}, Dims{1}, Dims{7}, Dims{2, 3, 5}, Dims{1, 16, 33, 31}, Dims{4, 100, 200}, Dims{0, 3}}) {
       check({op, {}, {input(dims)}});
     }
   }
   const std::vector<double> positive = {0, 1e-38, 1e-6, 0.3, 1, 2, 1e4, 3e38};
   for (const char* op : {"Sqrt", "Log"}) check({op, {}, {{.dims = {8}, .values = positive}}});
-  const std::vector<double> wide = {-200, -90, -88, -20, -1e-3, -1e-8, 0, 1e-8, 1e-3, 0.62, 0.63, 5, 20, 88, 90, 200};
-  for (const char* op : {"Exp", "Sigmoid", "Tanh", "Erf", "Softplus", "Elu"}) check({op, {}, {{.dims = {16}, .values = wide}}});
+  const std::vector<double> wide = {-200, -90,  -88,  -20, -1e-3, -1e-8, 0,  1e-8,
+                                    1e-3, 0.62, 0.63, 5,   20,    88,    90, 200};
+  for (const char* op : {"Exp", "Sigmoid", "Tanh", "Erf", "Softplus", "Elu"})
+    check({op, {}, {{.dims = {16}, .values = wide}}});
 }
 
 TEST(Kernels, SpecialValues) {
   const double nan = std::nan(""), infinity = INFINITY;
   const Operand special{.dims = {6}, .values = {nan, infinity, -infinity, 0, 1, -1}};
-  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus", "Elu"}) check({op, {}, {special}});
-  for (const char* op : {"Max", "Min", "Add", "Mul"}) check({op, {}, {special, {.dims = {6}, .values = {1, 1, 1, nan, 2, -2}}}});
+  for (const char* op :
+       {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus", "Elu"})
+    check({op, {}, {special}});
+  for (const char* op : {"Max", "Min", "Add", "Mul"})
+    check({op, {}, {special, {.dims = {6}, .values = {1, 1, 1, nan, 2, -2}}}});
 }
 
 TEST(Kernels, GeluHasTwoForms) {
-  for (const char* form : {"none", "tanh"}) check({"Gelu", {{"approximate", std::string(form)}}, {input({3, 50})}, 20});
+  for (const char* form : {"none", "tanh"})
+    check({"Gelu", {{"approximate", std::string(form)}}, {input({3, 50})}, 20});
 }
 
 TEST(Kernels, Broadcasting) {
-  const std::vector<std::pair<Dims, Dims>> shapes = {{{2, 3, 4}, {2, 3, 4}}, {{2, 3, 4}, {4}},       {{2, 3, 4}, {3, 1}},
-                                                     {{2, 3, 4}, {}},        {{1}, {5, 1, 3}},       {{2, 1, 4}, {1, 3, 1}},
-                                                     {{8, 64, 14, 14}, {64, 1, 1}}, {{4, 1, 128, 3}, {4, 7, 1, 3}}, {{0, 2}, {1, 2}}};
+  const std::vector<std::pair<Dims, Dims>> shapes = {{{2, 3, 4}, {2, 3, 4}},
+                                                     {{2, 3, 4}, {4}},
+                                                     {{2, 3, 4}, {3, 1}},
+                                                     {{2, 3, 4}, {}},
+                                                     {{1}, {5, 1, 3}},
+                                                     {{2, 1, 4}, {1, 3, 1}},
+                                                     {{8, 64, 14, 14}, {64, 1, 1}},
+                                                     {{4, 1, 128, 3}, {4, 7, 1, 3}},
+                                                     {{0, 2}, {1, 2}}};
   for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min"}) {
     for (const auto& [a, b] : shapes) {
       check({op, {}, {input(a), input(b)}});
@@ -50,7 +63,8 @@ TEST(Kernels, Broadcasting) {
 }
 
 TEST(Kernels, Clip) {
-  const Operand low{.dims = {}, .constant = true, .values = {-0.5}}, high{.dims = {}, .constant = true, .values = {0.7}};
+  const Operand low{.dims = {}, .constant = true, .values = {-0.5}},
+      high{.dims = {}, .constant = true, .values = {0.7}};
   check({"Clip", {}, {input({9, 9}), low, high}});
   check({"Clip", {}, {input({9, 9}), absent(), high}});
   check({"Clip", {}, {input({9, 9}), low}});
@@ -69,12 +83,12 @@ TEST(Kernels, Conv) {
       {{4, 8, 17, 19}, {16, 8, 3, 3}, 1, {2, 2}, {1, 1, 1, 1}, {1, 1}},
       {{2, 16, 9, 9}, {32, 16, 1, 1}, 1, {1, 1}, {0, 0, 0, 0}, {1, 1}},
       {{1, 3, 40, 40}, {16, 3, 7, 7}, 1, {2, 2}, {3, 3, 3, 3}, {1, 1}},
-      {{1, 32, 14, 14}, {32, 1, 3, 3}, 32, {1, 1}, {1, 1, 1, 1}, {1, 1}},      // depthwise
-      {{2, 8 * 4, 8, 8}, {8 * 4, 4, 3, 3}, 8, {1, 1}, {1, 1, 1, 1}, {1, 1}},   // groups = models
-      {{2, 3 * 5, 8, 8}, {3 * 7, 5, 3, 3}, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}},   // odd widths
+      {{1, 32, 14, 14}, {32, 1, 3, 3}, 32, {1, 1}, {1, 1, 1, 1}, {1, 1}},     // depthwise
+      {{2, 8 * 4, 8, 8}, {8 * 4, 4, 3, 3}, 8, {1, 1}, {1, 1, 1, 1}, {1, 1}},  // groups = models
+      {{2, 3 * 5, 8, 8}, {3 * 7, 5, 3, 3}, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}},  // odd widths
       {{1, 4, 20, 20}, {4, 4, 3, 3}, 1, {1, 1}, {2, 2, 2, 2}, {2, 2}},
       {{1, 4, 11, 13}, {6, 4, 3, 2}, 1, {1, 2}, {0, 1, 2, 0}, {1, 1}},
-      {{2, 6, 30}, {8, 3, 5}, 2, {2}, {2, 2}, {1}},                            // 1-D
+      {{2, 6, 30}, {8, 3, 5}, 2, {2}, {2, 2}, {1}},  // 1-D
       {{1, 4, 6, 7, 8}, {8, 4, 3, 3, 3}, 1, {1, 1, 1}, {1, 1, 1, 1, 1, 1}, {1, 1, 1}},
       {{1, 1, 5, 5}, {1, 1, 5, 5}, 1, {1, 1}, {0, 0, 0, 0}, {1, 1}},
   };
@@ -86,27 +100,39 @@ TEST(Kernels, Conv) {
     check({"Conv", attributes, {input(s.x), input(s.w), input({s.w[0]})}});
   }
   for (const char* pad : {"SAME_UPPER", "SAME_LOWER", "VALID"}) {
-    check({"Conv", {{"auto_pad", std::string(pad)}, {"strides", Ints{2, 2}}}, {input({1, 3, 10, 11}), weight({4, 3, 3, 4})}});
+    check({"Conv",
+           {{"auto_pad", std::string(pad)}, {"strides", Ints{2, 2}}},
+           {input({1, 3, 10, 11}), weight({4, 3, 3, 4})}});
   }
 }
 
 TEST(Kernels, ConvTranspose) {
   check({"ConvTranspose", {{"strides", Ints{2, 2}}}, {input({1, 8, 7, 9}), weight({8, 4, 2, 2})}});
-  check({"ConvTranspose", {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"output_padding", Ints{1, 1}}}, {input({2, 8, 7, 9}), weight({8, 4, 3, 3}), weight({4})}});
+  check({"ConvTranspose",
+         {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"output_padding", Ints{1, 1}}},
+         {input({2, 8, 7, 9}), weight({8, 4, 3, 3}), weight({4})}});
   check({"ConvTranspose", {{"group", int64_t{2}}}, {input({1, 8, 5, 5}), weight({8, 3, 3, 3}), weight({6})}});
   check({"ConvTranspose", {{"strides", Ints{3}}}, {input({1, 2, 6}), weight({2, 3, 4})}});
-  check({"ConvTranspose", {{"strides", Ints{3, 2}}, {"output_shape", Ints{10, 8}}}, {input({1, 1, 3, 3}), weight({1, 2, 3, 3})}});
+  check({"ConvTranspose",
+         {{"strides", Ints{3, 2}}, {"output_shape", Ints{10, 8}}},
+         {input({1, 1, 3, 3}), weight({1, 2, 3, 3})}});
 }
 
 TEST(Kernels, Pools) {
   for (const char* op : {"MaxPool", "AveragePool"}) {
-    check({op, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}, {input({2, 5, 16, 17})}});
+    check({op,
+           {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}},
+           {input({2, 5, 16, 17})}});
     check({op, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}, {input({1, 16, 8, 8})}});
-    check({op, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"ceil_mode", int64_t{1}}}, {input({1, 3, 8, 8})}});
+    check({op,
+           {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"ceil_mode", int64_t{1}}},
+           {input({1, 3, 8, 8})}});
     check({op, {{"kernel_shape", Ints{3}}, {"strides", Ints{1}}}, {input({2, 3, 10})}});
     check({op, {{"kernel_shape", Ints{2, 2, 2}}}, {input({1, 2, 5, 5, 5})}});
   }
-  check({"AveragePool", {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}, {"count_include_pad", int64_t{1}}}, {input({2, 5, 9, 9})}});
+  check({"AveragePool",
+         {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}, {"count_include_pad", int64_t{1}}},
+         {input({2, 5, 9, 9})}});
   for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"}) {
     check({op, {}, {input({2, 33, 7, 7})}});
     check({op, {}, {input({2, 3, 9})}});
@@ -115,11 +141,21 @@ TEST(Kernels, Pools) {
 
 TEST(Kernels, MatMul) {
   const std::vector<std::pair<Dims, Dims>> shapes = {
-      {{5, 7}, {7, 3}},          {{2, 5, 7}, {7, 3}},        {{2, 3, 5, 7}, {7, 4}},       {{4, 5, 7}, {4, 7, 3}},
-      {{4, 6, 5, 8}, {4, 1, 8, 3}},                          // models x batch x rows, one weight a model
-      {{1, 5, 8}, {6, 8, 3}},    {{2, 1, 5, 8}, {1, 3, 8, 4}}, {{2, 3, 5, 8}, {2, 3, 8, 4}}, {{8, 1, 32}, {8, 32, 16}},
-      {{7}, {7, 3}},             {{5, 7}, {7}},              {{7}, {7}},                   {{2, 3, 7}, {7}},
-      {{1, 64}, {64, 10}},       {{16, 128}, {128, 96}}};
+      {{5, 7}, {7, 3}},
+      {{2, 5, 7}, {7, 3}},
+      {{2, 3, 5, 7}, {7, 4}},
+      {{4, 5, 7}, {4, 7, 3}},
+      {{4, 6, 5, 8}, {4, 1, 8, 3}},  // models x batch x rows, one weight a model
+      {{1, 5, 8}, {6, 8, 3}},
+      {{2, 1, 5, 8}, {1, 3, 8, 4}},
+      {{2, 3, 5, 8}, {2, 3, 8, 4}},
+      {{8, 1, 32}, {8, 32, 16}},
+      {{7}, {7, 3}},
+      {{5, 7}, {7}},
+      {{7}, {7}},
+      {{2, 3, 7}, {7}},
+      {{1, 64}, {64, 10}},
+      {{16, 128}, {128, 96}}};
   for (const auto& [a, b] : shapes) {
     check({"MatMul", {}, {input(a), input(b)}});
     check({"MatMul", {}, {input(a), weight(b)}});
@@ -132,13 +168,18 @@ TEST(Kernels, Gemm) {
       const Dims a = ta != 0 ? Dims{7, 5} : Dims{5, 7}, b = tb != 0 ? Dims{9, 7} : Dims{7, 9};
       for (const Dims& c : {Dims{9}, Dims{1, 9}, Dims{5, 9}}) {
         check({"Gemm", {{"transA", ta}, {"transB", tb}}, {input(a), weight(b), weight(c)}});
-        check({"Gemm", {{"transA", ta}, {"transB", tb}, {"alpha", 0.5f}, {"beta", 2.f}}, {input(a), weight(b), weight(c)}});
+        check({"Gemm",
+               {{"transA", ta}, {"transB", tb}, {"alpha", 0.5f}, {"beta", 2.f}},
+               {input(a), weight(b), weight(c)}});
         check({"Gemm", {{"transA", ta}, {"transB", tb}}, {input(a), input(b), input(c)}});
       }
       check({"Gemm", {{"transA", ta}, {"transB", tb}}, {input(a), weight(b)}});
     }
   }
-  check({.op = "Gemm", .attributes = {}, .operands = {input({5, 7}), weight({7, 9}), weight({5, 1})}, .on_host = true});
+  check({.op = "Gemm",
+         .attributes = {},
+         .operands = {input({5, 7}), weight({7, 9}), weight({5, 1})},
+         .on_host = true});
 }
 
 TEST(Kernels, Softmax) {
@@ -147,17 +188,25 @@ TEST(Kernels, Softmax) {
     check({op, {{"axis", int64_t{2}}}, {input({2, 100, 33})}});
     check({op, {{"axis", int64_t{1}}}, {input({2, 3, 5})}, 11});
   }
-  check({.op = "Softmax", .attributes = {{"axis", int64_t{1}}}, .operands = {input({2, 3, 5})}, .on_host = true});
+  check({.op = "Softmax",
+         .attributes = {{"axis", int64_t{1}}},
+         .operands = {input({2, 3, 5})},
+         .on_host = true});
 }
 
 TEST(Kernels, Normalisations) {
   check({"LayerNormalization", {{"axis", int64_t{-1}}}, {input({2, 7, 48}), weight({48}), weight({48})}});
   check({"LayerNormalization", {{"axis", int64_t{1}}}, {input({2, 7, 5}), weight({7, 5})}});
   check({"InstanceNormalization", {}, {input({2, 6, 5, 5}), weight({6}), weight({6})}});
-  check({"GroupNormalization", {{"num_groups", int64_t{3}}}, {input({2, 6, 5, 5}), weight({6}), weight({6})}, 21});
+  check({"GroupNormalization",
+         {{"num_groups", int64_t{3}}},
+         {input({2, 6, 5, 5}), weight({6}), weight({6})},
+         21});
   const Operand variance{.dims = {6}, .constant = true, .values = {0.1, 0.5, 1, 1.5, 2, 3}};
   check({"BatchNormalization", {}, {input({2, 6, 5, 5}), weight({6}), weight({6}), weight({6}), variance}});
-  check({"BatchNormalization", {{"epsilon", 0.1f}}, {input({3, 6}), weight({6}), weight({6}), weight({6}), variance}});
+  check({"BatchNormalization",
+         {{"epsilon", 0.1f}},
+         {input({3, 6}), weight({6}), weight({6}), weight({6}), variance}});
 }
 
 TEST(Kernels, Reductions) {
@@ -177,7 +226,8 @@ TEST(Kernels, Reductions) {
 TEST(Kernels, Movement) {
   for (DType dtype : {DType::kFloat32, DType::kInt64, DType::kUint8, DType::kInt16}) {
     const Operand x{.dims = {2, 3, 4, 5}, .dtype = dtype};
-    for (const Ints& perm : {Ints{0, 2, 1, 3}, Ints{3, 2, 1, 0}, Ints{0, 1, 3, 2}, Ints{1, 0, 2, 3}}) check({"Transpose", {{"perm", perm}}, {x}});
+    for (const Ints& perm : {Ints{0, 2, 1, 3}, Ints{3, 2, 1, 0}, Ints{0, 1, 3, 2}, Ints{1, 0, 2, 3}})
+      check({"Transpose", {{"perm", perm}}, {x}});
     for (int64_t axis : {0, 1, 3}) {
       check({"Concat", {{"axis", axis}}, {x, x, x}});
       check({.op = "Split", .attributes = {{"axis", axis}}, .operands = {x}, .opset = 17, .outputs = 2});
@@ -190,7 +240,10 @@ TEST(Kernels, Movement) {
     check({"Unsqueeze", {}, {x, ints({0, -1})}});
     check({"Squeeze", {}, {{.dims = {1, 3, 1}, .dtype = dtype}, ints({0})}});
   }
-  check({.op = "Split", .attributes = {{"axis", int64_t{1}}}, .operands = {input({2, 7, 3}), ints({2, 1, 4})}, .outputs = 3});
+  check({.op = "Split",
+         .attributes = {{"axis", int64_t{1}}},
+         .operands = {input({2, 7, 3}), ints({2, 1, 4})},
+         .outputs = 3});
   check({"Transpose", {}, {input({70, 90})}});
   check({"DepthToSpace", {{"blocksize", int64_t{2}}}, {input({1, 8, 3, 4})}});
   check({"DepthToSpace", {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}, {input({1, 8, 3, 4})}});
@@ -203,7 +256,8 @@ TEST(Kernels, Gather) {
 
 TEST(Kernels, GatherRefusesIndicesOutOfRange) {
   std::vector<Datum> inputs;
-  const Model model = model_of({"Gather", {}, {weight({4, 5}), {.dims = {1}, .dtype = DType::kInt64, .values = {4}}}}, inputs);
+  const Model model = model_of(
+      {"Gather", {}, {weight({4, 5}), {.dims = {1}, .dtype = DType::kInt64, .values = {4}}}}, inputs);
   auto session = create_session(model, {});
   ASSERT_TRUE(session.has_value());
   const auto outputs = (*session)->run(inputs);
@@ -212,8 +266,14 @@ TEST(Kernels, GatherRefusesIndicesOutOfRange) {
 }
 
 TEST(Kernels, TheRestRunsOnTheHost) {
-  check({.op = "CumSum", .attributes = {}, .operands = {input({3, 4}), {.dims = {}, .constant = true, .dtype = DType::kInt64, .values = {1}}}, .on_host = true});
-  check({.op = "Add", .attributes = {}, .operands = {{.dims = {3}, .dtype = DType::kInt64}, {.dims = {3}, .dtype = DType::kInt64}}, .on_host = true});
+  check({.op = "CumSum",
+         .attributes = {},
+         .operands = {input({3, 4}), {.dims = {}, .constant = true, .dtype = DType::kInt64, .values = {1}}},
+         .on_host = true});
+  check({.op = "Add",
+         .attributes = {},
+         .operands = {{.dims = {3}, .dtype = DType::kInt64}, {.dims = {3}, .dtype = DType::kInt64}},
+         .on_host = true});
   check({.op = "NonZero", .attributes = {}, .operands = {input({3, 4})}, .on_host = true});
 }
 

@@ -40,6 +40,15 @@ Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::s
 // it is one.
 Result<void> check_output_path(const std::string& output, const std::vector<std::string>& inputs);
 
+// Errors of sessions know nodes, but not which file they come from.
+template <class T>
+Result<T> in_file(Result<T> result, const Model& model) {
+  if (result || !result.error().where.file.empty()) return result;
+  Error error = std::move(result).error();
+  error.where.file = model.path.empty() ? model.name : model.path;
+  return tl::unexpected(std::move(error));
+}
+
 // --device, --threads.
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // The values of the flag are checked when the command is parsed.

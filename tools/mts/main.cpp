@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "exit_codes.h"
+#include "formatter.h"
 #include "suggest.h"
 #include "terminal.h"
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,14 +47,15 @@ int run(int argc, char** argv) {
   program.add_flag("-q,--quiet", invocation.quiet, "say nothing but errors on standard error");
   program.require_subcommand(1);
   program.fallthrough();
-  program.footer("\n" + exit_code_table() + "\n" + tolerance_table());
-  program.get_formatter()->column_width(30);
+  program.formatter(std::make_shared<Formatter>());
   add_stitch(program, invocation);
   add_verify(program, invocation);
   add_run(program, invocation);
   add_bench(program, invocation);
   add_inspect(program, invocation);
   add_opt(program, invocation);
+  program.footer(exit_code_table() + "\n" +
+                 tolerance_table());  // of the program only: subcommands do not inherit it now
 
   try {
     program.parse(argc, argv);

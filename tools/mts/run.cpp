@@ -39,49 +39,36 @@ Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags)
   MTS_ASSIGN(const auto files, parse_inputs(flags.inputs));
   MTS_ASSIGN(check::Binding binding, parse_dims(flags.dims));
   MTS_ASSIGN(const auto ranges, parse_ranges(flags.ranges));
-  const std::vector<check::InputSpec> specs = check::specs_of(model.graph);
+  std::vector<check::InputSpec> specs = check::specs_of(model.graph);
   std::vector<std::string> names;
-  for (const check::InputSpec& spec : specs) names.push_back(spec.name);
+  for (const check::InputSpec& spec : specs) {
+    names.push_back(spec.name);
+    if (flags.random || files.contains(spec.name)) continue;
+    return fail(ErrorCode::kUsage,
+                fmt::format("has no value; give it with --input {}=FILE, or --random for a drawn one",
+                            shell_quote(spec.name)),
+                {model.path, {}, spec.name});
+  }
   for (const auto& [name, path] : files) {
     if (std::ranges::find(names, name) != names.end()) continue;
     return fail(ErrorCode::kUsage,
                 fmt::format("has no input '{}'; there are: {}", name, fmt::join(names, ", ")),
                 {model.path, {}, {}});
   }
-  std::vector<std::optional<Datum>> given;
-  for (const check::InputSpec& spec : specs) {
-    const auto file = files.find(spec.name);
-    if (file == files.end() && !flags.random) {
-      return fail(ErrorCode::kUsage,
-                  fmt::format("has no value; give it with --input {}=FILE, or --random for a drawn one",
-                              shell_quote(spec.name)),
-                  {model.path, {}, spec.name});
-    }
-    given.emplace_back();
-    if (file == files.end()) continue;
-    MTS_ASSIGN(given.back(), check::load_input(file->second, spec.name, spec.type));
-    for (size_t axis = 0; spec.type.has_rank() && axis < spec.type.rank(); ++axis) {
-      const Dim& dim = (*spec.type.shape)[axis];
-      if (!dim.is_known())
-        binding.emplace(check::symbol_of(spec.name, axis, dim), given.back()->dims()[axis]);
-    }
+  MTS_ASSIGN(const check::InputSource source,
+             check::InputSource::open(std::move(specs), {ranges, files, {}, flags.seed}));
+  const std::vector<check::NamedType> undrawn = source.undrawn();
+  const std::vector<std::string> symbols = check::symbols_of(undrawn);
+  for (const auto& [symbol, size] : binding) {
+    if (std::ranges::find(symbols, symbol) != symbols.end() || source.fixed().contains(symbol)) continue;
+    return fail(ErrorCode::kUsage,
+                fmt::format("--dim {}={}: no drawn input has this dimension; there are: {}", symbol, size,
+                            symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))),
+                {model.path, {}, {}});
   }
-  std::vector<check::NamedType> types;
-  for (const check::InputSpec& spec : specs) types.push_back({spec.name, spec.type});
-  for (const std::string& symbol : check::symbols_of(types)) binding.emplace(symbol, 1);
-  std::vector<Datum> data;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    if (given[i]) {
-      data.emplace_back(*given[i]);
-      continue;
-    }
-    check::InputOptions options{{}, {}, flags.seed};
-    if (const auto range = ranges.find(specs[i].name); range != ranges.end()) options.ranges.insert(*range);
-    MTS_ASSIGN(const check::InputSource drawn, check::InputSource::open({specs[i]}, options));
-    MTS_ASSIGN(std::vector<Datum> made, drawn.make(binding));
-    data.push_back(std::move(made.front()));
-  }
-  return data;
+  for (const auto& [symbol, size] : source.fixed()) binding[symbol] = size;
+  for (const std::string& symbol : symbols) binding.emplace(symbol, 1);
+  return source.make(binding);
 }
 
 // JSON has no NaN and no infinities.
@@ -193,8 +180,8 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const Model model, load_model(argument.path, argument.name));
   MTS_ASSIGN(const std::vector<Datum> inputs, gather_inputs(model, flags));
   Progress progress("running", invocation.quiet);
-  MTS_ASSIGN(const std::unique_ptr<Session> session, create_session(model, flags.executor));
-  MTS_ASSIGN(const std::vector<Datum> data, session->run(inputs));
+  MTS_ASSIGN(const std::unique_ptr<Session> session, in_file(create_session(model, flags.executor), model));
+  MTS_ASSIGN(const std::vector<Datum> data, in_file(session->run(inputs), model));
   std::vector<Output> outputs;
   for (size_t i = 0; i < data.size(); ++i) {
     outputs.push_back(describe(model.graph.value(model.graph.outputs()[i]).name, data[i]));

@@ -102,7 +102,9 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const Model fused, load_model(flags.fused, "fused"));
   MTS_ASSIGN(const std::vector<Model> originals, load_models(arguments, invocation));
   Progress progress("running", invocation.quiet);
-  const auto sessions = [&](const Model& model) { return create_session(model, flags.executor); };
+  const auto sessions = [&](const Model& model) {
+    return in_file(create_session(model, flags.executor), model);
+  };
   MTS_ASSIGN(const VerifyReport report, verify(fused, originals, sessions, flags.verify));
   for (const std::string& warning : report.warnings) log::warn("{}", warning);
   return Outcome{flags.json ? dump(report_json(report)) : report_text(report, stdout_width()),

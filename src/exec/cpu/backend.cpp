@@ -1,14 +1,14 @@
 #include "exec/cpu/backend.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/elementwise.h"
 #include "exec/cpu/layout.h"
 #include "exec/cpu/movement.h"
 #include "exec/cpu/rows.h"
 #include "exec/geometry.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace mts::exec {
 namespace {
@@ -23,7 +23,8 @@ constexpr Family kFamilies[] = {
     {accepts_pool, make_pool},
     {accepts_matmul, make_matmul},
     {accepts_rows, [](Device&, const ExecPlan& plan, const Step& step) { return make_rows(plan, step); }},
-    {accepts_movement, [](Device&, const ExecPlan& plan, const Step& step) { return make_movement(plan, step); }},
+    {accepts_movement,
+     [](Device&, const ExecPlan& plan, const Step& step) { return make_movement(plan, step); }},
 };
 
 const Family* family_of(const ExecPlan& plan, const Step& step) {
@@ -39,13 +40,16 @@ class CpuBackend final : public Backend {
     return step.op == "Elementwise" || family_of(plan, step) != nullptr;
   }
 
-  bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next, ValueIndex operand) const override {
+  bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
+                        ValueIndex operand) const override {
     constexpr size_t kLongest = 6;
     if (step.program.code.size() >= kLongest) return false;
     const PlanValue& output = plan.value(step.outputs[0]);
     if (step.op == "Conv" || step.op == "ConvTranspose") return is_post_op(plan, next, operand, output, 1);
     if (step.op != "MatMul" && step.op != "Gemm") return false;
-    return !output.dims.empty() && is_post_op(plan, next, operand, output, output.dims.size() - 1);
+    if (output.dims.empty()) return false;
+    return is_post_op(plan, next, operand, output, output.dims.size() - 1) ||
+           is_row_a_batch(plan, step, next, operand);
   }
 
   Result<void> lay_out(ExecPlan& plan) override {
@@ -57,7 +61,9 @@ class CpuBackend final : public Backend {
     if (step.op == "Elementwise") return prepare_elementwise(plan, step);
     if (step.op == "Reorder") return make_reorder(device_, plan, step);
     const Family* const family = family_of(plan, step);
-    if (family == nullptr) return fail(ErrorCode::kInternal, "the CPU backend has no kernel for a step that it accepted: " + step.op);
+    if (family == nullptr)
+      return fail(ErrorCode::kInternal,
+                  "the CPU backend has no kernel for a step that it accepted: " + step.op);
     return family->make(device_, plan, step);
   }
 
@@ -70,11 +76,14 @@ class CpuBackend final : public Backend {
     std::vector<std::vector<int64_t>> strides = {strides_of(output.dims, output.layout)};
     for (ValueIndex input : step.inputs) {
       const PlanValue& value = plan.value(input);
-      strides.push_back(value.dims == output.dims ? strides_of(value.dims, value.layout) : broadcast_strides(value.dims, output.dims));
+      strides.push_back(value.dims == output.dims ? strides_of(value.dims, value.layout)
+                                                  : broadcast_strides(value.dims, output.dims));
     }
     std::vector<int64_t> dims = output.dims;
     if (last) {  // memory order: the channels innermost
-      const auto to_back = [](std::vector<int64_t>& v) { std::rotate(v.begin() + 1, v.begin() + 2, v.end()); };
+      const auto to_back = [](std::vector<int64_t>& v) {
+        std::rotate(v.begin() + 1, v.begin() + 2, v.end());
+      };
       to_back(dims);
       for (std::vector<int64_t>& operand : strides) to_back(operand);
     }
@@ -92,6 +101,12 @@ Result<std::unique_ptr<Backend>> make_cpu_backend() {
   } catch (const dnnl::error& error) {
     return fail(ErrorCode::kDevice, std::string("oneDNN has no CPU engine here: ") + error.what());
   }
+}
+
+std::string onednn_version() {
+  const dnnl::version_t* const version = dnnl::version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
 }
 
 }  // namespace mts::exec

@@ -1,8 +1,8 @@
 // Conv, ConvTranspose and pools with oneDNN.
-#include <algorithm>
-
 #include "exec/cpu/dnnl.h"
 #include "exec/geometry.h"
+
+#include <algorithm>
 
 namespace mts::exec {
 namespace {
@@ -11,7 +11,8 @@ using dnnl::memory;
 
 bool is_float(const ExecPlan& plan, const Step& step) {
   const auto all = [&](const std::vector<ValueIndex>& values) {
-    return std::all_of(values.begin(), values.end(), [&](ValueIndex v) { return v == kAbsent || plan.value(v).dtype == DType::kFloat32; });
+    return std::all_of(values.begin(), values.end(),
+                       [&](ValueIndex v) { return v == kAbsent || plan.value(v).dtype == DType::kFloat32; });
   };
   return all(step.inputs) && all(step.outputs);
 }
@@ -28,7 +29,7 @@ ValueIndex bias_of(const Step& step) { return step.node_inputs > 2 ? step.inputs
 
 struct ConvShapes {
   Window window;
-  Dims weight;                         // [G,] O, I, k... as oneDNN wants them
+  Dims weight;                          // [G,] O, I, k... as oneDNN wants them
   std::vector<int64_t> weight_strides;  // over the model's bytes
 };
 
@@ -80,31 +81,34 @@ struct Prepared {
 };
 
 template <class Primitive, class Algorithm>
-Prepared describe(Device& device, Algorithm algorithm, const ConvShapes& shapes, const Epilogue& epilogue, const memory::desc& source,
-                  const memory::desc& weight, const memory::desc& bias, const memory::desc& output, const Dims& input) {
+Prepared describe(Device& device, Algorithm algorithm, const ConvShapes& shapes, const Epilogue& epilogue,
+                  const memory::desc& source, const memory::desc& weight, const memory::desc& bias,
+                  const memory::desc& output, const Dims& input) {
   const Window& w = shapes.window;
-  const typename Primitive::primitive_desc descriptor(device.engine, dnnl::prop_kind::forward_inference, algorithm, source, weight,
-                                                      bias, output, w.strides, minus_one(w.dilations), w.pads_begin,
-                                                      end_padding(w, input), epilogue.attributes);
-  return {Primitive(descriptor), descriptor.src_desc(), descriptor.weights_desc(), descriptor.bias_desc(), descriptor.dst_desc(),
-          descriptor.scratchpad_desc(), descriptor.impl_info_str()};
+  const typename Primitive::primitive_desc descriptor(
+      device.engine, dnnl::prop_kind::forward_inference, algorithm, source, weight, bias, output, w.strides,
+      minus_one(w.dilations), w.pads_begin, end_padding(w, input), epilogue.attributes);
+  return {Primitive(descriptor),     descriptor.src_desc(), descriptor.weights_desc(),
+          descriptor.bias_desc(),    descriptor.dst_desc(), descriptor.scratchpad_desc(),
+          descriptor.impl_info_str()};
 }
 
-Prepared describe(Device& device, const ExecPlan& plan, const Step& step, const ConvShapes& shapes, const Epilogue& epilogue,
-                  int32_t layout) {
+Prepared describe(Device& device, const ExecPlan& plan, const Step& step, const ConvShapes& shapes,
+                  const Epilogue& epilogue, int32_t layout) {
   const PlanValue& input = plan.value(step.inputs[0]);
   const PlanValue& output = plan.value(step.outputs[0]);
-  const memory::desc weight = plan.value(step.inputs[1]).is_constant()
-                                  ? memory::desc(shapes.weight, memory::data_type::f32, memory::format_tag::any)
-                                  : memory::desc(shapes.weight, memory::data_type::f32, shapes.weight_strides);
+  const memory::desc weight =
+      plan.value(step.inputs[1]).is_constant()
+          ? memory::desc(shapes.weight, memory::data_type::f32, memory::format_tag::any)
+          : memory::desc(shapes.weight, memory::data_type::f32, shapes.weight_strides);
   const memory::desc bias = bias_of(step) == kAbsent ? memory::desc() : plain({output.dims[1]});
   const memory::desc source = desc_of(input.dims, layout), target = desc_of(output.dims, layout);
   if (shapes.window.transposed) {
-    return describe<dnnl::deconvolution_forward>(device, dnnl::algorithm::deconvolution_direct, shapes, epilogue, source, weight, bias,
-                                                 target, input.dims);
+    return describe<dnnl::deconvolution_forward>(device, dnnl::algorithm::deconvolution_direct, shapes,
+                                                 epilogue, source, weight, bias, target, input.dims);
   }
-  return describe<dnnl::convolution_forward>(device, dnnl::algorithm::convolution_direct, shapes, epilogue, source, weight, bias, target,
-                                             input.dims);
+  return describe<dnnl::convolution_forward>(device, dnnl::algorithm::convolution_direct, shapes, epilogue,
+                                             source, weight, bias, target, input.dims);
 }
 
 }  // namespace
@@ -113,7 +117,9 @@ bool accepts_conv(const ExecPlan& plan, const Step& step) {
   if (step.op != "Conv" && step.op != "ConvTranspose") return false;
   if (!is_float(plan, step) || step.outputs.size() != 1) return false;
   const PlanValue& input = plan.value(step.inputs[0]);
-  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) || is_empty(plan.value(step.outputs[0]).dims)) return false;
+  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) ||
+      is_empty(plan.value(step.outputs[0]).dims))
+    return false;
   return conv_shapes(plan, step).has_value();
 }
 
@@ -133,8 +139,9 @@ KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
     MTS_ASSIGN(const ConvShapes shapes, conv_shapes(plan, step));
     const PlanValue& output = plan.value(step.outputs[0]);
-    const Epilogue epilogue = epilogue_of(plan, step, output.dims, output.layout, 1);
-    const Prepared prepared = describe(device, plan, step, shapes, epilogue, output.layout);
+    const int32_t layout = layout_between(plan.value(step.inputs[0]), output);
+    const Epilogue epilogue = epilogue_of(plan, step, output.dims, layout, 1);
+    const Prepared prepared = describe(device, plan, step, shapes, epilogue, layout);
     auto kernel = std::make_unique<DnnlKernel>(device, prepared.primitive, prepared.scratchpad);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], prepared.source);
     const memory::desc given(shapes.weight, memory::data_type::f32, shapes.weight_strides);
@@ -155,7 +162,9 @@ bool accepts_pool(const ExecPlan& plan, const Step& step) {
   if (!global && step.op != "MaxPool" && step.op != "AveragePool") return false;
   if (!is_float(plan, step) || step.outputs.size() != 1) return false;
   const PlanValue& input = plan.value(step.inputs[0]);
-  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) || is_empty(plan.value(step.outputs[0]).dims)) return false;
+  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) ||
+      is_empty(plan.value(step.outputs[0]).dims))
+    return false;
   if (global) return true;
   const Node& node = plan.graph->node(step.node);
   const auto window = window_of(node, input.dims, {});
@@ -163,7 +172,8 @@ bool accepts_pool(const ExecPlan& plan, const Step& step) {
   const std::vector<int64_t> end = end_padding(*window, input.dims);
   for (size_t i = 0; i < end.size(); ++i) {
     // A window that sticks out beyond the padding divides by fewer elements than oneDNN would count.
-    if (step.op == "AveragePool" && node.int_or("count_include_pad", 0) != 0 && end[i] > window->pads_end[i]) return false;
+    if (step.op == "AveragePool" && node.int_or("count_include_pad", 0) != 0 && end[i] > window->pads_end[i])
+      return false;
     // Every window must hold an element.
     const int64_t reach = (window->kernel[i] - 1) * window->dilations[i] + 1;
     if (window->pads_begin[i] >= reach || end[i] >= reach) return false;
@@ -188,15 +198,19 @@ KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step) {
       MTS_ASSIGN(window, window_of(node, input.dims, {}));
     }
     const auto algorithm = is_max ? dnnl::algorithm::pooling_max
-                           : node.int_or("count_include_pad", 0) != 0 ? dnnl::algorithm::pooling_avg_include_padding
-                                                                      : dnnl::algorithm::pooling_avg_exclude_padding;
-    const memory::desc source = desc_of(input.dims, input.layout), target = desc_of(output.dims, output.layout);
+                           : node.int_or("count_include_pad", 0) != 0
+                               ? dnnl::algorithm::pooling_avg_include_padding
+                               : dnnl::algorithm::pooling_avg_exclude_padding;
+    const int32_t layout = layout_between(input, output);
+    const memory::desc source = desc_of(input.dims, layout), target = desc_of(output.dims, layout);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::pooling_forward::primitive_desc descriptor(device.engine, dnnl::prop_kind::forward_inference, algorithm, source, target,
-                                                           window.strides, window.kernel, minus_one(window.dilations),
-                                                           window.pads_begin, end_padding(window, input.dims), attributes);
-    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor), descriptor.scratchpad_desc());
+    const dnnl::pooling_forward::primitive_desc descriptor(
+        device.engine, dnnl::prop_kind::forward_inference, algorithm, source, target, window.strides,
+        window.kernel, minus_one(window.dilations), window.pads_begin, end_padding(window, input.dims),
+        attributes);
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor), descriptor.scratchpad_desc());
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
     kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
     return kernel;

@@ -1,8 +1,8 @@
 #include "exec/cpu/dnnl.h"
 
-#include <algorithm>
-
 #include "exec/geometry.h"
+
+#include <algorithm>
 
 namespace mts::exec {
 namespace {
@@ -11,7 +11,8 @@ using dnnl::memory;
 
 std::optional<float> scalar(const ExecPlan& plan, ValueIndex index) {
   const PlanValue& value = plan.value(index);
-  if (!value.is_constant() || value.dtype != DType::kFloat32 || element_count(value.dims) != 1) return std::nullopt;
+  if (!value.is_constant() || value.dtype != DType::kFloat32 || element_count(value.dims) != 1)
+    return std::nullopt;
   return *plan.constants[static_cast<size_t>(value.constant)].tensor()->as<float>();
 }
 
@@ -33,11 +34,16 @@ bool is_along(const Dims& dims, size_t rank, size_t axis, int64_t extent) {
 
 std::optional<dnnl::algorithm> binary_of(ElementOp op) {
   switch (op) {
-    case ElementOp::kAdd: return dnnl::algorithm::binary_add;
-    case ElementOp::kSub: return dnnl::algorithm::binary_sub;
-    case ElementOp::kMul: return dnnl::algorithm::binary_mul;
-    case ElementOp::kDiv: return dnnl::algorithm::binary_div;
-    default: return std::nullopt;  // max and min differ on NaN
+    case ElementOp::kAdd:
+      return dnnl::algorithm::binary_add;
+    case ElementOp::kSub:
+      return dnnl::algorithm::binary_sub;
+    case ElementOp::kMul:
+      return dnnl::algorithm::binary_mul;
+    case ElementOp::kDiv:
+      return dnnl::algorithm::binary_div;
+    default:
+      return std::nullopt;  // max and min differ on NaN
   }
 }
 
@@ -48,21 +54,36 @@ struct Eltwise {
 std::optional<Eltwise> eltwise_of(const Instruction& i) {
   using A = dnnl::algorithm;
   switch (i.op) {
-    case ElementOp::kRelu: return Eltwise{A::eltwise_relu, 0.f, 0.f};
-    case ElementOp::kLeakyRelu: return Eltwise{A::eltwise_relu, i.alpha, 0.f};
-    case ElementOp::kElu: return Eltwise{A::eltwise_elu, i.alpha, 0.f};
-    case ElementOp::kSigmoid: return Eltwise{A::eltwise_logistic, 0.f, 0.f};
-    case ElementOp::kTanh: return Eltwise{A::eltwise_tanh, 0.f, 0.f};
-    case ElementOp::kClip: return i.alpha <= i.beta ? std::optional(Eltwise{A::eltwise_clip, i.alpha, i.beta}) : std::nullopt;
-    case ElementOp::kHardSigmoid: return Eltwise{A::eltwise_hardsigmoid, i.alpha, i.beta};
-    case ElementOp::kHardSwish: return Eltwise{A::eltwise_hardswish, 1.f / 6.f, 0.5f};
-    case ElementOp::kGeluErf: return Eltwise{A::eltwise_gelu_erf, 0.f, 0.f};
-    case ElementOp::kGeluTanh: return Eltwise{A::eltwise_gelu_tanh, 0.f, 0.f};
-    case ElementOp::kSilu: return Eltwise{A::eltwise_swish, 1.f, 0.f};
-    case ElementOp::kSquare: return Eltwise{A::eltwise_square, 0.f, 0.f};
-    case ElementOp::kAbs: return Eltwise{A::eltwise_abs, 0.f, 0.f};
-    case ElementOp::kLinear: return Eltwise{A::eltwise_linear, i.alpha, i.beta};
-    default: return std::nullopt;
+    case ElementOp::kRelu:
+      return Eltwise{A::eltwise_relu, 0.f, 0.f};
+    case ElementOp::kLeakyRelu:
+      return Eltwise{A::eltwise_relu, i.alpha, 0.f};
+    case ElementOp::kElu:
+      return Eltwise{A::eltwise_elu, i.alpha, 0.f};
+    case ElementOp::kSigmoid:
+      return Eltwise{A::eltwise_logistic, 0.f, 0.f};
+    case ElementOp::kTanh:
+      return Eltwise{A::eltwise_tanh, 0.f, 0.f};
+    case ElementOp::kClip:
+      return i.alpha <= i.beta ? std::optional(Eltwise{A::eltwise_clip, i.alpha, i.beta}) : std::nullopt;
+    case ElementOp::kHardSigmoid:
+      return Eltwise{A::eltwise_hardsigmoid, i.alpha, i.beta};
+    case ElementOp::kHardSwish:
+      return Eltwise{A::eltwise_hardswish, 1.f / 6.f, 0.5f};
+    case ElementOp::kGeluErf:
+      return Eltwise{A::eltwise_gelu_erf, 0.f, 0.f};
+    case ElementOp::kGeluTanh:
+      return Eltwise{A::eltwise_gelu_tanh, 0.f, 0.f};
+    case ElementOp::kSilu:
+      return Eltwise{A::eltwise_swish, 1.f, 0.f};
+    case ElementOp::kSquare:
+      return Eltwise{A::eltwise_square, 0.f, 0.f};
+    case ElementOp::kAbs:
+      return Eltwise{A::eltwise_abs, 0.f, 0.f};
+    case ElementOp::kLinear:
+      return Eltwise{A::eltwise_linear, i.alpha, i.beta};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -75,6 +96,16 @@ std::optional<memory> PackedWeights::find(const std::string& key) const {
 void PackedWeights::keep(const std::string& key, memory packed) {
   bytes_ += packed.get_desc().get_size();
   packed_.emplace(key, std::move(packed));
+}
+
+bool is_ambiguous(const Dims& dims) {
+  return dims.size() < 3 || dims[1] == 1 || element_count(std::span(dims).subspan(2)) == 1 ||
+         element_count(dims) == 0;
+}
+
+int32_t layout_between(const PlanValue& input, const PlanValue& output) {
+  const bool any = is_ambiguous(input.dims) && is_ambiguous(output.dims);
+  return any || input.layout == kChannelsLast || output.layout == kChannelsLast ? kChannelsLast : kRowMajor;
 }
 
 memory::desc plain(const std::vector<int64_t>& dims) {
@@ -106,7 +137,8 @@ void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc) 
   operands_.push_back({value, std::move(handle)});
 }
 bool DnnlKernel::reads(ValueIndex value) const {
-  return std::any_of(operands_.begin(), operands_.end(), [&](const Operand& operand) { return operand.value == value; });
+  return std::any_of(operands_.begin(), operands_.end(),
+                     [&](const Operand& operand) { return operand.value == value; });
 }
 void DnnlKernel::bind(int argument, memory fixed) { arguments_[argument] = std::move(fixed); }
 
@@ -121,7 +153,8 @@ Result<void> DnnlKernel::launch(const Pointers& pointers) {
   return {};
 }
 
-bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand, const PlanValue& output, size_t channel_axis) {
+bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
+                const PlanValue& output, size_t channel_axis) {
   if (!is_binary(instruction.op)) return eltwise_of(instruction).has_value();
   if (!binary_of(instruction.op)) return false;
   const PlanValue& value = plan.value(operand);
@@ -130,7 +163,8 @@ bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex
          is_along(value.dims, output.dims.size(), channel_axis, output.dims[channel_axis]);
 }
 
-Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout, size_t channel_axis) {
+Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
+                     size_t channel_axis) {
   Epilogue result;
   dnnl::post_ops ops;
   for (const Instruction& instruction : step.program.code) {
@@ -143,10 +177,18 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
     if (const auto constant = scalar(plan, operand)) {
       const float c = *constant;
       switch (instruction.op) {
-        case ElementOp::kAdd: ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, c); break;
-        case ElementOp::kSub: ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, -c); break;
-        case ElementOp::kMul: ops.append_eltwise(dnnl::algorithm::eltwise_linear, c, 0.f); break;
-        default: ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f / c, 0.f); break;
+        case ElementOp::kAdd:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, c);
+          break;
+        case ElementOp::kSub:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f, -c);
+          break;
+        case ElementOp::kMul:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, c, 0.f);
+          break;
+        default:
+          ops.append_eltwise(dnnl::algorithm::eltwise_linear, 1.f / c, 0.f);
+          break;
       }
       continue;
     }
@@ -156,6 +198,8 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
       seen = dims;
     } else {
       seen[channel_axis] = dims[channel_axis];
+      if (element_count(value.dims) != dims[channel_axis])
+        seen[0] = dims[0];  // one row a batch (is_row_a_batch)
     }
     const memory::desc desc = seen == dims ? desc_of(dims, layout) : plain(seen);
     const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1;
@@ -168,18 +212,20 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
 }
 
 void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue) {
-  for (const Epilogue::Operand& operand : epilogue.operands) kernel.bind(operand.argument, operand.value, operand.desc);
+  for (const Epilogue::Operand& operand : epilogue.operands)
+    kernel.bind(operand.argument, operand.value, operand.desc);
 }
 
-void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan, ValueIndex constant,
-                   const memory::desc& given, const memory::desc& wanted, float scale) {
+void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan,
+                   ValueIndex constant, const memory::desc& given, const memory::desc& wanted, float scale) {
   if (given == wanted && scale == 1.f) return kernel.bind(argument, constant, given);
   const PlanValue& value = plan.value(constant);
   const Tensor& tensor = *plan.constants[static_cast<size_t>(value.constant)].tensor();
   // oneDNN takes a mutable pointer for what it only reads.
   memory raw(given, device.engine, const_cast<std::byte*>(tensor.data()));
   std::string key = std::to_string(index(value.id)) + ":" + std::to_string(scale);
-  for (const memory::dims& part : {wanted.get_dims(), wanted.get_padded_dims(), wanted.get_strides(), wanted.get_inner_blks(), wanted.get_inner_idxs()}) {
+  for (const memory::dims& part : {wanted.get_dims(), wanted.get_padded_dims(), wanted.get_strides(),
+                                   wanted.get_inner_blks(), wanted.get_inner_idxs()}) {
     key += to_string(part);
   }
   const bool reusable = value.id != kNoValue && plan.graph->value(value.id).is_constant();
@@ -189,7 +235,8 @@ void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecP
   memory packed(wanted, device.engine);
   dnnl::primitive_attr attributes;
   if (scale != 1.f) attributes.set_scales_mask(DNNL_ARG_SRC, 0);
-  dnnl::reorder reorder(dnnl::reorder::primitive_desc(device.engine, given, device.engine, wanted, attributes));
+  dnnl::reorder reorder(
+      dnnl::reorder::primitive_desc(device.engine, given, device.engine, wanted, attributes));
   std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, raw}, {DNNL_ARG_DST, packed}};
   if (scale != 1.f) {
     arguments[DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC] = memory(plain({1}), device.engine, &scale);
@@ -208,7 +255,8 @@ KernelResult make_reorder(Device& device, const ExecPlan& plan, const Step& step
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::reorder::primitive_desc descriptor(device.engine, source, device.engine, target, attributes);
-    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::reorder(descriptor), descriptor.scratchpad_desc());
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::reorder(descriptor), descriptor.scratchpad_desc());
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
     kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
     return kernel;

@@ -1,5 +1,8 @@
-// What the oneDNN kernels of this folder share: the device, layouts as descriptors, prepared primitives, packed weights.
+// What the oneDNN kernels of this folder share: the device, layouts as descriptors, prepared primitives,
+// packed weights.
 #pragma once
+
+#include "exec/backend.h"
 
 #include <map>
 #include <memory>
@@ -9,8 +12,6 @@
 #include <vector>
 
 #include <oneapi/dnnl/dnnl.hpp>
-
-#include "exec/backend.h"
 
 namespace mts::exec {
 
@@ -35,6 +36,10 @@ struct Device {
   PackedWeights weights;
 };
 
+// Both layouts are the same bytes when there is one channel or one pixel; such values are marked row-major.
+bool is_ambiguous(const Dims& dims);
+// The layout of a primitive between the two: channels-last when either says so or neither cares.
+int32_t layout_between(const PlanValue& input, const PlanValue& output);
 dnnl::memory::desc desc_of(const Dims& dims, int32_t layout);
 // The tensor seen with other dims (same element count), row-major.
 dnnl::memory::desc plain(const std::vector<int64_t>& dims);
@@ -62,8 +67,9 @@ class DnnlKernel final : public Kernel {
   uint64_t workspace_ = 0;
 };
 
-// The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them with
-// bind_epilogue after it has made the kernel. `dims`: the output as the primitive sees it (MatMul folds its batch).
+// The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them
+// with bind_epilogue after it has made the kernel. `dims`: the output as the primitive sees it (MatMul folds
+// its batch).
 struct Epilogue {
   dnnl::primitive_attr attributes;
   struct Operand {
@@ -73,15 +79,19 @@ struct Epilogue {
   };
   std::vector<Operand> operands;
 };
-Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout, size_t channel_axis);
+Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
+                     size_t channel_axis);
 void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue);
 // Whether the instruction can be a post-op of a primitive with this output.
-bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand, const PlanValue& output, size_t channel_axis);
+// Besides whole outputs, scalars and one value a channel.
+bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
+                const PlanValue& output, size_t channel_axis);
 
-// Binds a constant as `wanted`: reordered if need be and kept for all plans, else read where it lies. `given`: how its
-// bytes lie. `scale` multiplies it.
-void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan, ValueIndex constant,
-                   const dnnl::memory::desc& given, const dnnl::memory::desc& wanted, float scale = 1.f);
+// Binds a constant as `wanted`: reordered if need be and kept for all plans, else read where it lies.
+// `given`: how its bytes lie. `scale` multiplies it.
+void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan,
+                   ValueIndex constant, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted,
+                   float scale = 1.f);
 
 // Runs `make`, turning oneDNN's exceptions into errors of the step.
 template <class F>
@@ -90,7 +100,9 @@ auto guarded(const ExecPlan& plan, const Step& step, F make) -> decltype(make())
     return make();
   } catch (const dnnl::error& error) {
     return fail(ErrorCode::kInternal, std::string("oneDNN: ") + error.what(),
-                {.file = {}, .node = step.node == kNoNode ? step.op : plan.graph->node(step.node).label(), .value = {}});
+                {.file = {},
+                 .node = step.node == kNoNode ? step.op : plan.graph->node(step.node).label(),
+                 .value = {}});
   }
 }
 
@@ -105,6 +117,9 @@ KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step);
 
 // MatMul and Gemm, row-major.
 bool accepts_matmul(const ExecPlan& plan, const Step& step);
+// A binary post-op whose operand has one row a batch, [M,1,N] against [M,S,N]: the bias of M stacked linears.
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand);
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step);
 
 // Copies between layouts.

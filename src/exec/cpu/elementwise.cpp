@@ -1,16 +1,17 @@
 #include "exec/cpu/elementwise.h"
 
+#include "exec/cpu/parallel.h"
+#include "exec/cpu/tile_ops.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "exec/cpu/parallel.h"
-#include "exec/cpu/tile_ops.h"
-
 namespace mts::exec {
 namespace {
 
-constexpr int64_t kTile = 512;       // floats: 24 registers of it fit in the second-level cache, few live ones in the first
+constexpr int64_t kTile =
+    512;  // floats: 24 registers of it fit in the second-level cache, few live ones in the first
 constexpr size_t kRegisters = 32;
 
 struct alignas(64) Tile {
@@ -19,8 +20,13 @@ struct alignas(64) Tile {
 
 class ElementwiseKernel final : public Kernel {
  public:
-  ElementwiseKernel(const Program& program, std::vector<Axis> axes, std::vector<ValueIndex> inputs, ValueIndex output)
-      : program_(program), axes_(std::move(axes)), inputs_(std::move(inputs)), output_(output), ops_(tile_ops()) {
+  ElementwiseKernel(const Program& program, std::vector<Axis> axes, std::vector<ValueIndex> inputs,
+                    ValueIndex output)
+      : program_(program),
+        axes_(std::move(axes)),
+        inputs_(std::move(inputs)),
+        output_(output),
+        ops_(tile_ops()) {
     outer_ = outer_count(axes_);
     inner_ = axes_.back().extent;
     tiles_ = (inner_ + kTile - 1) / kTile;
@@ -60,10 +66,12 @@ class ElementwiseKernel final : public Kernel {
         slot_[own] = free.back();
         free.pop_back();
       }
-      for (int16_t operand : {program_.code[i].a, is_binary(program_.code[i].op) ? program_.code[i].b : int16_t{-1}}) {
+      for (int16_t operand :
+           {program_.code[i].a, is_binary(program_.code[i].op) ? program_.code[i].b : int16_t{-1}}) {
         if (operand < program_.inputs) continue;
         const auto r = static_cast<size_t>(operand);
-        if (last[r] == i && std::find(free.begin(), free.end(), slot_[r]) == free.end()) free.push_back(slot_[r]);
+        if (last[r] == i && std::find(free.begin(), free.end(), slot_[r]) == free.end())
+          free.push_back(slot_[r]);
       }
     }
   }
@@ -102,7 +110,8 @@ class ElementwiseKernel final : public Kernel {
         float* const target = is_last && inner.strides[0] == 1 ? to : tiles[slot_[inputs + i]].data;
         const float* const a = view[static_cast<size_t>(instruction.a)];
         const float* const b = is_binary(instruction.op) ? view[static_cast<size_t>(instruction.b)] : a;
-        ops_.elementwise[static_cast<size_t>(instruction.op)](target, a, b, n, instruction.alpha, instruction.beta);
+        ops_.elementwise[static_cast<size_t>(instruction.op)](target, a, b, n, instruction.alpha,
+                                                              instruction.beta);
         view[inputs + i] = target;
       }
       if (inner.strides[0] != 1) {
@@ -128,8 +137,8 @@ class ElementwiseKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_elementwise(const Program& program, std::vector<Axis> axes, std::vector<ValueIndex> inputs,
-                                         ValueIndex output) {
+std::unique_ptr<Kernel> make_elementwise(const Program& program, std::vector<Axis> axes,
+                                         std::vector<ValueIndex> inputs, ValueIndex output) {
   return std::make_unique<ElementwiseKernel>(program, std::move(axes), std::move(inputs), output);
 }
 

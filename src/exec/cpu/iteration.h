@@ -1,11 +1,11 @@
 // Loop nests over several strided operands, as few and as long loops as their memory order allows.
 #pragma once
 
+#include <mts/weight.h>
+
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include <mts/weight.h>
 
 namespace mts::exec {
 
@@ -14,8 +14,9 @@ struct Axis {
   std::vector<int64_t> strides;  // elements, one an operand
 };
 
-// Row-major nest over `dims` with the given strides (one vector an operand, each as long as dims): axes of extent 1 are
-// dropped and neighbours merged where every operand allows it. Never empty: a scalar gives one axis of extent 1.
+// Row-major nest over `dims` with the given strides (one vector an operand, each as long as dims): axes of
+// extent 1 are dropped and neighbours merged where every operand allows it. Never empty: a scalar gives one
+// axis of extent 1.
 std::vector<Axis> merge_axes(std::span<const int64_t> dims, std::span<const std::vector<int64_t>> strides);
 
 // Walks the outer axes of a nest (all but the last), from the `begin`-th position on.

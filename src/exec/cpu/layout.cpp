@@ -1,18 +1,13 @@
 #include "exec/cpu/layout.h"
 
+#include "exec/geometry.h"
+
 #include <algorithm>
 #include <map>
 #include <utility>
 
-#include "exec/geometry.h"
-
 namespace mts::exec {
 namespace {
-
-// Both layouts are the same bytes when there is one channel or one pixel.
-bool is_ambiguous(const Dims& dims) {
-  return dims.size() < 3 || dims[1] == 1 || element_count(std::span(dims).subspan(2)) == 1 || element_count(dims) == 0;
-}
 
 class LayoutChooser {
  public:
@@ -36,7 +31,8 @@ class LayoutChooser {
   void visit(Step& step) {
     if (step.kind == StepKind::kHost || step.kind == StepKind::kView) return all_row_major(step);
     if (step.op == "Conv" || step.op == "ConvTranspose") return conv(step);
-    const bool follows = step.op == "MaxPool" || step.op == "AveragePool" || step.op == "GlobalMaxPool" || step.op == "GlobalAveragePool";
+    const bool follows = step.op == "MaxPool" || step.op == "AveragePool" || step.op == "GlobalMaxPool" ||
+                         step.op == "GlobalAveragePool";
     if (follows) return set(step.outputs[0], layout(step.inputs[0]));
     if (step.op == "Elementwise") return elementwise(step);
     if (step.op.starts_with("Reduce")) {
@@ -53,7 +49,9 @@ class LayoutChooser {
     }
   }
 
-  void set(ValueIndex v, int32_t wanted) { plan_.value(v).layout = is_ambiguous(dims(v)) ? kRowMajor : wanted; }
+  void set(ValueIndex v, int32_t wanted) {
+    plan_.value(v).layout = is_ambiguous(dims(v)) ? kRowMajor : wanted;
+  }
 
   void conv(Step& step) {
     const int32_t wanted = preferred_conv_layout(device_, plan_, step);
@@ -68,7 +66,8 @@ class LayoutChooser {
   void elementwise(Step& step) {
     const Dims& whole = dims(step.outputs[0]);
     bool last = false;
-    for (ValueIndex input : step.inputs) last = last || (layout(input) == kChannelsLast && dims(input) == whole);
+    for (ValueIndex input : step.inputs)
+      last = last || (layout(input) == kChannelsLast && dims(input) == whole);
     const int32_t wanted = last ? kChannelsLast : kRowMajor;
     for (ValueIndex& input : step.inputs) {
       // A broadcast operand is read through its row-major strides; a constant of full size is too.
@@ -79,12 +78,14 @@ class LayoutChooser {
   }
 
   bool along_batch(const Step& step) const {
-    const auto axis = normal_axis(plan_.graph->node(step.node).int_or("axis", 1), dims(step.outputs[0]).size());
+    const auto axis =
+        normal_axis(plan_.graph->node(step.node).int_or("axis", 1), dims(step.outputs[0]).size());
     return axis && *axis == 0;
   }
   // Parts of a batch keep their layout when all have the same.
   void concat(Step& step) {
-    const bool last = std::all_of(step.inputs.begin(), step.inputs.end(), [&](ValueIndex v) { return layout(v) == kChannelsLast; });
+    const bool last = std::all_of(step.inputs.begin(), step.inputs.end(),
+                                  [&](ValueIndex v) { return layout(v) == kChannelsLast; });
     if (!last) return all_row_major(step);
     set(step.outputs[0], kChannelsLast);
   }

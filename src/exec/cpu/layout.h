@@ -1,8 +1,9 @@
 // Layout choice: which values lie channels-last, and where copies between layouts are needed.
 //
-// In: a plan whose steps are fused, all values row-major. Out: PlanValue::layout set; Reorder steps where a consumer
-// wants another layout than the producer wrote (shared by all such consumers); graph inputs and outputs stay row-major.
-// Convolutions want channels-last, pools and elementwise work keep what they get, everything else wants row-major.
+// In: a plan whose steps are fused, all values row-major. Out: PlanValue::layout set; Reorder steps where a
+// consumer wants another layout than the producer wrote (shared by all such consumers); graph inputs and
+// outputs stay row-major. Convolutions want channels-last, pools and elementwise work keep what they get,
+// everything else wants row-major.
 #pragma once
 
 #include "exec/cpu/dnnl.h"

@@ -1,9 +1,9 @@
-// MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes are merged:
-// [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
-#include <algorithm>
-
+// MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes
+// are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
 #include "exec/cpu/dnnl.h"
 #include "exec/geometry.h"
+
+#include <algorithm>
 
 namespace mts::exec {
 namespace {
@@ -11,8 +11,8 @@ namespace {
 using dnnl::memory;
 
 struct Product {
-  std::vector<int64_t> a, b, c;                  // dims, [batch...,] rows, columns
-  std::vector<int64_t> a_strides, b_strides;     // elements
+  std::vector<int64_t> a, b, c;               // dims, [batch...,] rows, columns
+  std::vector<int64_t> a_strides, b_strides;  // elements
 };
 
 Product fold(const Dims& a, const Dims& b) {
@@ -36,7 +36,8 @@ Product fold(const Dims& a, const Dims& b) {
     if (x == 1 && y == 1) continue;
     if (!batch.empty()) {
       auto& [last_x, last_y] = batch.back();
-      const bool both_equal = x == y && last_x == last_y, both_left = y == 1 && last_y == 1, both_right = x == 1 && last_x == 1;
+      const bool both_equal = x == y && last_x == last_y, both_left = y == 1 && last_y == 1,
+                 both_right = x == 1 && last_x == 1;
       if (both_equal || both_left || both_right) {
         last_x *= x;
         last_y *= y;
@@ -93,7 +94,8 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
   if (step.op != "MatMul" && step.op != "Gemm") return false;
   for (const std::vector<ValueIndex>* list : {&step.inputs, &step.outputs}) {
     for (ValueIndex v : *list) {
-      if (v != kAbsent && (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0)) return false;
+      if (v != kAbsent && (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0))
+        return false;
     }
   }
   const Product product = product_of(plan, step);
@@ -106,6 +108,27 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
   return node.float_or("beta", 1.f) == 1.f || plan.value(step.inputs[2]).is_constant();
 }
 
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand) {
+  if (step.op != "MatMul" || operand == kAbsent) return false;
+  const bool arithmetic = instruction.op == ElementOp::kAdd || instruction.op == ElementOp::kSub ||
+                          instruction.op == ElementOp::kMul;
+  const PlanValue& value = plan.value(operand);
+  if (!arithmetic || value.dtype != DType::kFloat32 || !value.is_static) return false;
+  const Product product = product_of(plan, step);
+  if (product.c.size() != 3) return false;
+  // The operand's dims: those of the output up to the batch, ones for the rows, the columns.
+  const Dims& output = plan.value(step.outputs[0]).dims;
+  if (value.dims.size() != output.size() || value.dims.back() != output.back()) return false;
+  int64_t batch = 1;
+  size_t axis = 0;
+  while (axis + 1 < output.size() && batch < product.c[0]) {
+    if (value.dims[axis] != output[axis]) return false;
+    batch *= output[axis++];
+  }
+  return batch == product.c[0] && element_count(value.dims) == batch * output.back();
+}
+
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
     const Product product = product_of(plan, step);
@@ -114,17 +137,20 @@ KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step)
     const bool constant = plan.value(step.inputs[1]).is_constant();
     const memory::desc a(product.a, memory::data_type::f32, product.a_strides), c = plain(product.c);
     const memory::desc b_given(product.b, memory::data_type::f32, product.b_strides);
-    const memory::desc b = constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
+    const memory::desc b =
+        constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
     const std::vector<int64_t> bias = bias_dims(plan, step, product);
     const memory::desc bias_desc = bias.empty() ? memory::desc() : plain(bias);
     const dnnl::matmul::primitive_desc descriptor =
         bias.empty() ? dnnl::matmul::primitive_desc(device.engine, a, b, c, epilogue.attributes)
                      : dnnl::matmul::primitive_desc(device.engine, a, b, bias_desc, c, epilogue.attributes);
-    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
+    auto kernel =
+        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], a);
     if (constant) {
       const float alpha = step.op == "Gemm" ? node.float_or("alpha", 1.f) : 1.f;
-      bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], b_given, descriptor.weights_desc(), alpha);
+      bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], b_given,
+                    descriptor.weights_desc(), alpha);
     } else {
       kernel->bind(DNNL_ARG_WEIGHTS, step.inputs[1], b_given);
     }

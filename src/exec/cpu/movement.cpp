@@ -1,14 +1,14 @@
 #include "exec/cpu/movement.h"
 
+#include "exec/cpu/iteration.h"
+#include "exec/cpu/parallel.h"
+#include "exec/geometry.h"
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <optional>
 #include <utility>
-
-#include "exec/cpu/iteration.h"
-#include "exec/cpu/parallel.h"
-#include "exec/geometry.h"
 
 namespace mts::exec {
 namespace {
@@ -41,7 +41,8 @@ void copy_tiled(T* to, const T* from, const Axis& rows, const Axis& columns) {
       const int64_t c_end = std::min(c + kBlock, columns.extent);
       for (int64_t i = r; i < r_end; ++i) {
         for (int64_t j = c; j < c_end; ++j) {
-          to[i * rows.strides[0] + j * columns.strides[0]] = from[i * rows.strides[1] + j * columns.strides[1]];
+          to[i * rows.strides[0] + j * columns.strides[0]] =
+              from[i * rows.strides[1] + j * columns.strides[1]];
         }
       }
     }
@@ -53,7 +54,8 @@ void run_copy(const Copy& copy, const Pointers& pointers) {
   const T* const from = reinterpret_cast<const T*>(pointers[copy.source]) + copy.source_start;
   T* const to = reinterpret_cast<T*>(pointers[copy.target]) + copy.target_start;
   const Axis& inner = copy.axes.back();
-  const bool tiled = copy.axes.size() >= 2 && inner.strides[1] > 1 && copy.axes[copy.axes.size() - 2].strides[1] == 1;
+  const bool tiled =
+      copy.axes.size() >= 2 && inner.strides[1] > 1 && copy.axes[copy.axes.size() - 2].strides[1] == 1;
   const std::span<const Axis> axes = std::span(copy.axes).first(copy.axes.size() - (tiled ? 1 : 0));
   const int64_t count = outer_count(axes);
   const int64_t work = count * axes.back().extent * (tiled ? inner.extent : 1);
@@ -63,7 +65,8 @@ void run_copy(const Copy& copy, const Pointers& pointers) {
       if (tiled) {
         copy_tiled(to + walk.offset(0), from + walk.offset(1), axes.back(), inner);
       } else {
-        copy_inner(to + walk.offset(0), from + walk.offset(1), inner.extent, inner.strides[0], inner.strides[1]);
+        copy_inner(to + walk.offset(0), from + walk.offset(1), inner.extent, inner.strides[0],
+                   inner.strides[1]);
       }
     }
   });
@@ -75,10 +78,18 @@ class CopyKernel final : public Kernel {
   Result<void> launch(const Pointers& pointers) override {
     for (const Copy& copy : copies_) {
       switch (width_) {
-        case 1: run_copy<uint8_t>(copy, pointers); break;
-        case 2: run_copy<uint16_t>(copy, pointers); break;
-        case 4: run_copy<uint32_t>(copy, pointers); break;
-        default: run_copy<uint64_t>(copy, pointers); break;
+        case 1:
+          run_copy<uint8_t>(copy, pointers);
+          break;
+        case 2:
+          run_copy<uint16_t>(copy, pointers);
+          break;
+        case 4:
+          run_copy<uint32_t>(copy, pointers);
+          break;
+        default:
+          run_copy<uint64_t>(copy, pointers);
+          break;
       }
     }
     return {};
@@ -92,20 +103,29 @@ class CopyKernel final : public Kernel {
 // Rows of the table picked by an index tensor. An index out of range is the model's (or the caller's) error.
 class GatherKernel final : public Kernel {
  public:
-  GatherKernel(ValueIndex table, ValueIndex indices, ValueIndex output, bool wide, int64_t outer, int64_t rows, int64_t count,
-               size_t row_bytes, std::string node)
-      : table_(table), indices_(indices), output_(output), wide_(wide), outer_(outer), rows_(rows), count_(count),
-        row_bytes_(row_bytes), node_(std::move(node)) {}
+  GatherKernel(ValueIndex table, ValueIndex indices, ValueIndex output, bool wide, int64_t outer,
+               int64_t rows, int64_t count, size_t row_bytes, std::string node)
+      : table_(table),
+        indices_(indices),
+        output_(output),
+        wide_(wide),
+        outer_(outer),
+        rows_(rows),
+        count_(count),
+        row_bytes_(row_bytes),
+        node_(std::move(node)) {}
 
   Result<void> launch(const Pointers& pointers) override {
     const std::byte* const indices = pointers[indices_];
     const auto index_at = [&](int64_t i) {
-      const int64_t index = wide_ ? reinterpret_cast<const int64_t*>(indices)[i] : reinterpret_cast<const int32_t*>(indices)[i];
+      const int64_t index =
+          wide_ ? reinterpret_cast<const int64_t*>(indices)[i] : reinterpret_cast<const int32_t*>(indices)[i];
       return index < 0 ? index + rows_ : index;
     };
     for (int64_t i = 0; i < count_; ++i) {
       if (index_at(i) < 0 || index_at(i) >= rows_) {
-        return fail(ErrorCode::kModel, "an index is out of range for " + std::to_string(rows_) + " rows", {.file = {}, .node = node_, .value = {}});
+        return fail(ErrorCode::kModel, "an index is out of range for " + std::to_string(rows_) + " rows",
+                    {.file = {}, .node = node_, .value = {}});
       }
     }
     for (int64_t o = 0; o < outer_; ++o) {
@@ -113,7 +133,8 @@ class GatherKernel final : public Kernel {
       std::byte* const to = pointers[output_] + static_cast<size_t>(o * count_) * row_bytes_;
       parallel(count_, count_ * static_cast<int64_t>(row_bytes_) / 4, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          std::memcpy(to + static_cast<size_t>(i) * row_bytes_, from + static_cast<size_t>(index_at(i)) * row_bytes_, row_bytes_);
+          std::memcpy(to + static_cast<size_t>(i) * row_bytes_,
+                      from + static_cast<size_t>(index_at(i)) * row_bytes_, row_bytes_);
         }
       });
     }
@@ -160,7 +181,8 @@ class StepCopies {
     const std::vector<int64_t> strides = row_major_strides(input(0).dims);
     std::vector<int64_t> permuted;
     for (size_t axis : *order) permuted.push_back(strides[axis]);
-    return {{copy(step_.inputs[0], step_.outputs[0], output(0).dims, row_major_strides(output(0).dims), permuted)}};
+    return {{copy(step_.inputs[0], step_.outputs[0], output(0).dims, row_major_strides(output(0).dims),
+                  permuted)}};
   }
 
   std::optional<std::vector<Copy>> expand() {
@@ -184,7 +206,8 @@ class StepCopies {
       start += (*ranges)[i].start * strides[i];
       strides[i] *= (*ranges)[i].step;
     }
-    return {{copy(step_.inputs[0], step_.outputs[0], output(0).dims, row_major_strides(output(0).dims), strides, 0, start)}};
+    return {{copy(step_.inputs[0], step_.outputs[0], output(0).dims, row_major_strides(output(0).dims),
+                  strides, 0, start)}};
   }
 
   std::optional<std::vector<Copy>> concat() {
@@ -197,10 +220,13 @@ class StepCopies {
     for (size_t i = 0; i < step_.inputs.size(); ++i) {
       const PlanValue& part = input(i);
       // A part whose producer wrote it in place already needs no copy.
-      const bool in_place = part.root >= 0 && part.root == output(0).root &&
-                            part.offset == output(0).offset + static_cast<uint64_t>(start * whole[*axis] * bit_width(part.dtype) / 8);
+      const bool in_place =
+          part.root >= 0 && part.root == output(0).root &&
+          part.offset ==
+              output(0).offset + static_cast<uint64_t>(start * whole[*axis] * bit_width(part.dtype) / 8);
       if (!in_place) {
-        copies.push_back(copy(step_.inputs[i], step_.outputs[0], part.dims, whole, row_major_strides(part.dims), start * whole[*axis]));
+        copies.push_back(copy(step_.inputs[i], step_.outputs[0], part.dims, whole,
+                              row_major_strides(part.dims), start * whole[*axis]));
       }
       start += part.dims[*axis];
     }
@@ -216,7 +242,8 @@ class StepCopies {
     for (size_t i = 0; i < step_.outputs.size(); ++i) {
       if (step_.outputs[i] == kAbsent) return std::nullopt;
       const Dims& dims = output(i).dims;
-      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, row_major_strides(dims), whole, 0, start * whole[*axis]));
+      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, row_major_strides(dims), whole, 0,
+                            start * whole[*axis]));
       start += dims[*axis];
     }
     return copies;
@@ -231,7 +258,8 @@ class StepCopies {
     const std::vector<int64_t> s = row_major_strides(from);
     // Output axes: n, c, h, block row, w, block column.
     const Dims dims = {from[0], channels, height, block, width, block};
-    const int64_t channel = crd ? block * block : 1, row = crd ? block : channels * block, column = crd ? 1 : channels;
+    const int64_t channel = crd ? block * block : 1, row = crd ? block : channels * block,
+                  column = crd ? 1 : channels;
     return {{copy(step_.inputs[0], step_.outputs[0], dims, row_major_strides(dims),
                   {s[0], channel * s[1], s[2], row * s[1], s[3], column * s[1]})}};
   }
@@ -250,11 +278,15 @@ bool is_gather(const ExecPlan& plan, const Step& step) {
 }  // namespace
 
 bool accepts_movement(const ExecPlan& plan, const Step& step) {
-  static constexpr std::string_view kOps[] = {"Transpose", "Expand", "Slice", "Concat", "Split", "Gather", "DepthToSpace"};
-  if (step.node == kNoNode || std::find(std::begin(kOps), std::end(kOps), step.op) == std::end(kOps)) return false;
+  static constexpr std::string_view kOps[] = {"Transpose", "Expand", "Slice",       "Concat",
+                                              "Split",     "Gather", "DepthToSpace"};
+  if (step.node == kNoNode || std::find(std::begin(kOps), std::end(kOps), step.op) == std::end(kOps))
+    return false;
   const int bits = bit_width(plan.value(step.inputs[0]).dtype);
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64) return false;
-  if (step.op == "Gather") return is_gather(plan, step) && normal_axis(plan.graph->node(step.node).int_or("axis", 0), plan.value(step.inputs[0]).dims.size());
+  if (step.op == "Gather")
+    return is_gather(plan, step) &&
+           normal_axis(plan.graph->node(step.node).int_or("axis", 0), plan.value(step.inputs[0]).dims.size());
   return StepCopies(plan, step).run().has_value();
 }
 
@@ -265,10 +297,10 @@ Result<std::unique_ptr<Kernel>> make_movement(const ExecPlan& plan, const Step& 
     const Node& node = plan.graph->node(step.node);
     const size_t axis = *normal_axis(node.int_or("axis", 0), first.dims.size());
     const std::span<const int64_t> dims = first.dims;
-    return std::make_unique<GatherKernel>(step.inputs[0], step.inputs[1], step.outputs[0],
-                                          plan.value(step.inputs[1]).dtype == DType::kInt64, element_count(dims.first(axis)),
-                                          dims[axis], element_count(plan.value(step.inputs[1]).dims),
-                                          static_cast<size_t>(element_count(dims.subspan(axis + 1))) * width, node.label());
+    return std::make_unique<GatherKernel>(
+        step.inputs[0], step.inputs[1], step.outputs[0], plan.value(step.inputs[1]).dtype == DType::kInt64,
+        element_count(dims.first(axis)), dims[axis], element_count(plan.value(step.inputs[1]).dims),
+        static_cast<size_t>(element_count(dims.subspan(axis + 1))) * width, node.label());
   }
   std::optional<std::vector<Copy>> copies = StepCopies(plan, step).run();
   if (!copies) return fail(ErrorCode::kInternal, "no copy kernel for " + step.op);

@@ -1,10 +1,10 @@
-// Steps that only move data: Transpose, Expand, Slice, Concat, Split, Gather, Pad, DepthToSpace and plain copies.
-// Any element type of whole bytes.
+// Steps that only move data: Transpose, Expand, Slice, Concat, Split, Gather, Pad, DepthToSpace and plain
+// copies. Any element type of whole bytes.
 #pragma once
 
-#include <memory>
-
 #include "exec/backend.h"
+
+#include <memory>
 
 namespace mts::exec {
 

@@ -8,7 +8,8 @@
 
 namespace mts::exec {
 
-// Calls body(begin, end) on pieces of [0, count). `work`: elements touched in all; little work stays on this thread.
+// Calls body(begin, end) on pieces of [0, count). `work`: elements touched in all; little work stays on this
+// thread.
 template <class Body>
 void parallel(int64_t count, int64_t work, const Body& body) {
   constexpr int64_t kWorthwhile = 32768;
@@ -17,7 +18,7 @@ void parallel(int64_t count, int64_t work, const Body& body) {
     if (count > 0) body(int64_t{0}, count);
     return;
   }
-#pragma omp parallel num_threads(static_cast<int>(threads))
+#pragma omp parallel num_threads(static_cast <int>(threads))
   {
     const int64_t n = omp_get_num_threads(), t = omp_get_thread_num();
     const int64_t begin = count * t / n, end = count * (t + 1) / n;

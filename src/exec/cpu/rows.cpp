@@ -1,20 +1,24 @@
 #include "exec/cpu/rows.h"
 
-#include <algorithm>
-#include <cmath>
-#include <optional>
-#include <vector>
-
 #include "exec/cpu/iteration.h"
 #include "exec/cpu/parallel.h"
 #include "exec/cpu/tile_ops.h"
 #include "exec/geometry.h"
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
 namespace mts::exec {
 namespace {
 
-const float* floats(const Pointers& pointers, ValueIndex v) { return v == kAbsent ? nullptr : reinterpret_cast<const float*>(pointers[v]); }
-float* mutable_floats(const Pointers& pointers, ValueIndex v) { return reinterpret_cast<float*>(pointers[v]); }
+const float* floats(const Pointers& pointers, ValueIndex v) {
+  return v == kAbsent ? nullptr : reinterpret_cast<const float*>(pointers[v]);
+}
+float* mutable_floats(const Pointers& pointers, ValueIndex v) {
+  return reinterpret_cast<float*>(pointers[v]);
+}
 
 class SoftmaxKernel final : public Kernel {
  public:
@@ -48,18 +52,19 @@ class SoftmaxKernel final : public Kernel {
   bool logarithm_;
 };
 
-// LayerNormalization and RMSNormalization: scale and bias along the row. Instance- and GroupNormalization: rows are
-// (sample, group), scale and bias one a channel of `run` elements.
+// LayerNormalization and RMSNormalization: scale and bias along the row. Instance- and GroupNormalization:
+// rows are (sample, group), scale and bias one a channel of `run` elements.
 class NormaliseKernel final : public Kernel {
  public:
   struct Shape {
     int64_t rows = 0, length = 0;
-    int64_t run = 1;        // 1: scale along the row; else elements a channel
-    int64_t groups = 1;     // rows with different channels follow each other
+    int64_t run = 1;     // 1: scale along the row; else elements a channel
+    int64_t groups = 1;  // rows with different channels follow each other
     float epsilon = 0.f;
-    bool centred = true;    // RMSNormalization is not
+    bool centred = true;  // RMSNormalization is not
   };
-  NormaliseKernel(ValueIndex input, ValueIndex scale, ValueIndex bias, ValueIndex output, Shape shape, bool along_row)
+  NormaliseKernel(ValueIndex input, ValueIndex scale, ValueIndex bias, ValueIndex output, Shape shape,
+                  bool along_row)
       : input_(input), scale_(scale), bias_(bias), output_(output), shape_(shape), along_row_(along_row) {}
 
   Result<void> launch(const Pointers& pointers) override {
@@ -84,7 +89,8 @@ class NormaliseKernel final : public Kernel {
         for (int64_t c = 0; c < channels; ++c) {
           const float slope = inverse * (scale == nullptr ? 1.f : scale[first + c]);
           const float shift = (bias == nullptr ? 0.f : bias[first + c]) - mean * slope;
-          ops.elementwise[static_cast<size_t>(ElementOp::kLinear)](y + c * shape_.run, x + c * shape_.run, x, shape_.run, slope, shift);
+          ops.elementwise[static_cast<size_t>(ElementOp::kLinear)](y + c * shape_.run, x + c * shape_.run, x,
+                                                                   shape_.run, slope, shift);
         }
       }
     });
@@ -99,14 +105,20 @@ class NormaliseKernel final : public Kernel {
 
 enum class Reduction { kSum, kMean, kMax, kMin, kSumSquare, kL2, kL1 };
 
-// The output's elements are the outer loops; the reduced axes are walked for each, contiguous ones in one go. When the
-// innermost axis is kept, whole rows are combined instead.
+// The output's elements are the outer loops; the reduced axes are walked for each, contiguous ones in one go.
+// When the innermost axis is kept, whole rows are combined instead.
 class ReduceKernel final : public Kernel {
  public:
-  ReduceKernel(Reduction reduction, ValueIndex input, ValueIndex output, std::vector<Axis> kept, std::vector<Axis> reduced)
-      : reduction_(reduction), input_(input), output_(output), kept_(std::move(kept)), reduced_(std::move(reduced)) {
+  ReduceKernel(Reduction reduction, ValueIndex input, ValueIndex output, std::vector<Axis> kept,
+               std::vector<Axis> reduced)
+      : reduction_(reduction),
+        input_(input),
+        output_(output),
+        kept_(std::move(kept)),
+        reduced_(std::move(reduced)) {
     for (const Axis& axis : reduced_) count_ *= axis.extent;
-    rows_together_ = kept_.back().strides[1] == 1 && reduced_.back().strides[0] != 1 && kept_.back().extent > 1;
+    rows_together_ =
+        kept_.back().strides[1] == 1 && reduced_.back().strides[0] != 1 && kept_.back().extent > 1;
   }
 
   Result<void> launch(const Pointers& pointers) override {
@@ -121,7 +133,8 @@ class ReduceKernel final : public Kernel {
           continue;
         }
         for (int64_t j = 0; j < inner; ++j) {
-          to[walk.offset(0) + j * kept_.back().strides[0]] = finish(reduce_one(from + walk.offset(1) + j * kept_.back().strides[1]));
+          to[walk.offset(0) + j * kept_.back().strides[0]] =
+              finish(reduce_one(from + walk.offset(1) + j * kept_.back().strides[1]));
         }
       }
     });
@@ -136,17 +149,23 @@ class ReduceKernel final : public Kernel {
   }
   float combine(float total, float x) const {
     switch (reduction_) {
-      case Reduction::kMax: return x > total || std::isnan(x) ? x : total;
-      case Reduction::kMin: return x < total || std::isnan(x) ? x : total;
-      default: return total + x;
+      case Reduction::kMax:
+        return x > total || std::isnan(x) ? x : total;
+      case Reduction::kMin:
+        return x < total || std::isnan(x) ? x : total;
+      default:
+        return total + x;
     }
   }
   float term(float x) const {
     switch (reduction_) {
       case Reduction::kSumSquare:
-      case Reduction::kL2: return x * x;
-      case Reduction::kL1: return std::abs(x);
-      default: return x;
+      case Reduction::kL2:
+        return x * x;
+      case Reduction::kL1:
+        return std::abs(x);
+      default:
+        return x;
     }
   }
   float finish(float total) const {
@@ -156,7 +175,8 @@ class ReduceKernel final : public Kernel {
 
   float reduce_one(const float* from) const {
     const TileOps& ops = tile_ops();
-    const int64_t outer = outer_count(reduced_), length = reduced_.back().extent, stride = reduced_.back().strides[0];
+    const int64_t outer = outer_count(reduced_), length = reduced_.back().extent,
+                  stride = reduced_.back().strides[0];
     const bool plain_sum = reduction_ == Reduction::kSum || reduction_ == Reduction::kMean;
     float total = start();
     OuterWalk walk(reduced_, 0);
@@ -182,7 +202,8 @@ class ReduceKernel final : public Kernel {
       float totals[kPiece];
       std::fill_n(totals, length, start());
       OuterWalk walk(reduced_, 0);
-      const int64_t outer = outer_count(reduced_), rows = reduced_.back().extent, stride = reduced_.back().strides[0];
+      const int64_t outer = outer_count(reduced_), rows = reduced_.back().extent,
+                    stride = reduced_.back().strides[0];
       for (int64_t i = 0; i < outer; ++i, walk.next()) {
         for (int64_t r = 0; r < rows; ++r) {
           const float* const x = from + walk.offset(0) + r * stride + first;
@@ -209,8 +230,13 @@ class ReduceKernel final : public Kernel {
 
 std::optional<Reduction> reduction_of(const Step& step) {
   static constexpr std::pair<std::string_view, Reduction> kReductions[] = {
-      {"ReduceSum", Reduction::kSum}, {"ReduceMean", Reduction::kMean}, {"ReduceMax", Reduction::kMax}, {"ReduceMin", Reduction::kMin},
-      {"ReduceSumSquare", Reduction::kSumSquare}, {"ReduceL2", Reduction::kL2}, {"ReduceL1", Reduction::kL1}};
+      {"ReduceSum", Reduction::kSum},
+      {"ReduceMean", Reduction::kMean},
+      {"ReduceMax", Reduction::kMax},
+      {"ReduceMin", Reduction::kMin},
+      {"ReduceSumSquare", Reduction::kSumSquare},
+      {"ReduceL2", Reduction::kL2},
+      {"ReduceL1", Reduction::kL1}};
   for (const auto& [name, reduction] : kReductions) {
     if (name == step.op) return reduction;
   }
@@ -232,14 +258,17 @@ std::optional<Rows> softmax_rows(const ExecPlan& plan, const Step& step) {
   return Rows{element_count(all.first(*axis)), element_count(all.subspan(*axis))};
 }
 
-std::optional<std::pair<NormaliseKernel::Shape, bool>> normalise_shape(const ExecPlan& plan, const Step& step) {
+std::optional<std::pair<NormaliseKernel::Shape, bool>> normalise_shape(const ExecPlan& plan,
+                                                                       const Step& step) {
   const Node& node = plan.graph->node(step.node);
   const Dims& dims = plan.value(step.inputs[0]).dims;
   const std::span<const int64_t> all = dims;
   NormaliseKernel::Shape shape;
   shape.epsilon = node.float_or("epsilon", 1e-5f);
   const auto count = [&](size_t i) {
-    return static_cast<int32_t>(i) < step.node_inputs && step.inputs[i] != kAbsent ? element_count(plan.value(step.inputs[i]).dims) : -1;
+    return static_cast<int32_t>(i) < step.node_inputs && step.inputs[i] != kAbsent
+               ? element_count(plan.value(step.inputs[i]).dims)
+               : -1;
   };
   if (step.op == "LayerNormalization" || step.op == "RMSNormalization") {
     const auto axis = normal_axis(node.int_or("axis", -1), dims.size());
@@ -266,12 +295,14 @@ bool accepts_rows(const ExecPlan& plan, const Step& step) {
   for (const std::vector<ValueIndex>* list : {&step.inputs, &step.outputs}) {
     for (ValueIndex v : *list) {
       const bool is_axes = reduction_of(step) && v != step.inputs[0] && list == &step.inputs;
-      if (v != kAbsent && !is_axes && (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0)) return false;
+      if (v != kAbsent && !is_axes &&
+          (plan.value(v).dtype != DType::kFloat32 || element_count(plan.value(v).dims) == 0))
+        return false;
     }
   }
   if (step.op == "Softmax" || step.op == "LogSoftmax") return softmax_rows(plan, step).has_value();
-  if (step.op == "LayerNormalization" || step.op == "RMSNormalization" || step.op == "InstanceNormalization" ||
-      step.op == "GroupNormalization") {
+  if (step.op == "LayerNormalization" || step.op == "RMSNormalization" ||
+      step.op == "InstanceNormalization" || step.op == "GroupNormalization") {
     return normalise_shape(plan, step).has_value();
   }
   return reduction_of(step).has_value() && plan.graph->node(step.node).int_or("noop_with_empty_axes", 0) == 0;
@@ -281,13 +312,15 @@ Result<std::unique_ptr<Kernel>> make_rows(const ExecPlan& plan, const Step& step
   const PlanValue& input = plan.value(step.inputs[0]);
   if (step.op == "Softmax" || step.op == "LogSoftmax") {
     const Rows rows = *softmax_rows(plan, step);
-    return std::make_unique<SoftmaxKernel>(step.inputs[0], step.outputs[0], rows.rows, rows.length, step.op == "LogSoftmax");
+    return std::make_unique<SoftmaxKernel>(step.inputs[0], step.outputs[0], rows.rows, rows.length,
+                                           step.op == "LogSoftmax");
   }
   const auto reduction = reduction_of(step);
   if (!reduction) {
     const auto [shape, along_row] = *normalise_shape(plan, step);
     const ValueIndex bias = step.node_inputs > 2 ? step.inputs[2] : kAbsent;
-    return std::make_unique<NormaliseKernel>(step.inputs[0], step.inputs[1], bias, step.outputs[0], shape, along_row);
+    return std::make_unique<NormaliseKernel>(step.inputs[0], step.inputs[1], bias, step.outputs[0], shape,
+                                             along_row);
   }
   const Node& node = plan.graph->node(step.node);
   std::optional<std::vector<int64_t>> axes;
@@ -313,8 +346,8 @@ Result<std::unique_ptr<Kernel>> make_rows(const ExecPlan& plan, const Step& step
   }
   const std::vector<int64_t> kept[] = {row_major_strides(kept_dims), kept_strides};
   const std::vector<int64_t> inner[] = {reduced_strides};
-  return std::make_unique<ReduceKernel>(*reduction, step.inputs[0], step.outputs[0], merge_axes(kept_dims, kept),
-                                        merge_axes(reduced_dims, inner));
+  return std::make_unique<ReduceKernel>(*reduction, step.inputs[0], step.outputs[0],
+                                        merge_axes(kept_dims, kept), merge_axes(reduced_dims, inner));
 }
 
 }  // namespace mts::exec

@@ -1,9 +1,9 @@
 // Softmax, the normalisations and reductions: loops over rows of memory.
 #pragma once
 
-#include <memory>
-
 #include "exec/backend.h"
+
+#include <memory>
 
 namespace mts::exec {
 

@@ -1,11 +1,11 @@
-// The inner loops of elementwise work, compiled once for each instruction set and chosen at run time. A tile is a short
-// contiguous piece that stays in the first-level cache.
+// The inner loops of elementwise work, compiled once for each instruction set and chosen at run time. A tile
+// is a short contiguous piece that stays in the first-level cache.
 #pragma once
+
+#include "exec/program.h"
 
 #include <cstdint>
 #include <span>
-
-#include "exec/program.h"
 
 namespace mts::exec {
 
@@ -21,7 +21,8 @@ struct TileOps {
   // Row softmax: out = exp(x - max) / sum.
   void (*softmax)(float* out, const float* x, int64_t n);
   // out = (x - mean) * inverse * scale + bias; scale and bias may be null.
-  void (*normalise)(float* out, const float* x, const float* scale, const float* bias, int64_t n, float mean, float inverse);
+  void (*normalise)(float* out, const float* x, const float* scale, const float* bias, int64_t n, float mean,
+                    float inverse);
 };
 
 const TileOps& tile_ops();  // the best for this machine

@@ -1,5 +1,6 @@
-// Included once for each instruction set, inside a namespace of its own. No function of the standard library is called
-// here: an inline function compiled for a newer instruction set could otherwise be linked into code for an older one.
+// Included once for each instruction set, inside a namespace of its own. No function of the standard library
+// is called here: an inline function compiled for a newer instruction set could otherwise be linked into code
+// for an older one.
 
 using mts::exec::ElementOp;
 using mts::exec::TileOp;
@@ -20,7 +21,8 @@ inline float exp_of(float x) {
   p = p * r * r + r + 1.f;
   // Two steps, since n = 128 is reached near the upper end.
   const int half = static_cast<int>(n) / 2, rest = static_cast<int>(n) - half;
-  const float low = __builtin_bit_cast(float, (half + 127) << 23), high = __builtin_bit_cast(float, (rest + 127) << 23);
+  const float low = __builtin_bit_cast(float, (half + 127) << 23),
+              high = __builtin_bit_cast(float, (rest + 127) << 23);
   const float y = p * low * high;
   const float infinity = __builtin_inff();
   return x != x ? x : (x > 88.72f ? infinity : (x < -87.33f ? 0.f : y));
@@ -45,7 +47,8 @@ inline float tanh_of(float x) {
   return x != x ? x : (magnitude < 0.625f ? near : signed_far);
 }
 
-// erf: Abramowitz and Stegun 7.1.26 is too coarse; a rational approximation on [-4, 4] (as in Eigen), error 3e-7.
+// erf: Abramowitz and Stegun 7.1.26 is too coarse; a rational approximation on [-4, 4] (as in Eigen), error
+// 3e-7.
 inline float erf_of(float x) {
   const float c = x < -4.f ? -4.f : (x > 4.f ? 4.f : x);
   const float s = c * c;
@@ -103,10 +106,18 @@ inline void each2(float* out, const float* a, const float* b, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
 }
 
-void op_add(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x + y; }); }
-void op_sub(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x - y; }); }
-void op_mul(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x * y; }); }
-void op_div(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x / y; }); }
+void op_add(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x + y; });
+}
+void op_sub(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x - y; });
+}
+void op_mul(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x * y; });
+}
+void op_div(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x / y; });
+}
 void op_pow(float* o, const float* a, const float* b, long n, float, float) {
   bool square = true, root = true;
   for (long i = 0; i < n; ++i) square = square && b[i] == 2.f;
@@ -115,59 +126,117 @@ void op_pow(float* o, const float* a, const float* b, long n, float, float) {
   if (root) return each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
   for (long i = 0; i < n; ++i) o[i] = __builtin_powf(a[i], b[i]);
 }
-void op_max(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x != x || x > y ? x : y; }); }
-void op_min(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x != x || x < y ? x : y; }); }
-void op_prelu(float* o, const float* a, const float* b, long n, float, float) { each2(o, a, b, n, [](float x, float y) { return x < 0.f ? x * y : x; }); }
-void op_relu(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return x < 0.f ? 0.f : x; }); }
-void op_leaky(float* o, const float* a, const float*, long n, float s, float) { each(o, a, n, [s](float x) { return x < 0.f ? s * x : x; }); }
+void op_max(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x != x || x > y ? x : y; });
+}
+void op_min(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x != x || x < y ? x : y; });
+}
+void op_prelu(float* o, const float* a, const float* b, long n, float, float) {
+  each2(o, a, b, n, [](float x, float y) { return x < 0.f ? x * y : x; });
+}
+void op_relu(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x < 0.f ? 0.f : x; });
+}
+void op_leaky(float* o, const float* a, const float*, long n, float s, float) {
+  each(o, a, n, [s](float x) { return x < 0.f ? s * x : x; });
+}
 void op_elu(float* o, const float* a, const float*, long n, float s, float) {
   each(o, a, n, [s](float x) {
-    const float near = x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
+    const float near =
+        x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
     return x < 0.f ? s * (x > -0.05f ? near : exp_of(x) - 1.f) : x;
   });
 }
-void op_sigmoid(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return sigmoid_of(x); }); }
-void op_tanh(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return tanh_of(x); }); }
-void op_exp(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return exp_of(x); }); }
-void op_log(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return log_of(x); }); }
-void op_sqrt(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return __builtin_sqrtf(x); }); }
-void op_reciprocal(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return 1.f / x; }); }
-void op_abs(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return __builtin_fabsf(x); }); }
-void op_neg(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return -x; }); }
-void op_erf(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return erf_of(x); }); }
+void op_sigmoid(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return sigmoid_of(x); });
+}
+void op_tanh(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return tanh_of(x); });
+}
+void op_exp(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return exp_of(x); });
+}
+void op_log(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return log_of(x); });
+}
+void op_sqrt(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
+}
+void op_reciprocal(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return 1.f / x; });
+}
+void op_abs(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_fabsf(x); });
+}
+void op_neg(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return -x; });
+}
+void op_erf(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return erf_of(x); });
+}
 void op_clip(float* o, const float* a, const float*, long n, float low, float high) {
   const float bottom = low < high ? low : high;
   each(o, a, n, [=](float x) { return x < low ? bottom : (x > high ? high : x); });
 }
 void op_hard_sigmoid(float* o, const float* a, const float*, long n, float s, float t) {
-  each(o, a, n, [=](float x) { const float y = s * x + t; return y < 0.f ? 0.f : (y > 1.f ? 1.f : y); });
+  each(o, a, n, [=](float x) {
+    const float y = s * x + t;
+    return y < 0.f ? 0.f : (y > 1.f ? 1.f : y);
+  });
 }
 void op_hard_swish(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { const float y = x * (1.f / 6.f) + 0.5f; return x * (y < 0.f ? 0.f : (y > 1.f ? 1.f : y)); });
+  each(o, a, n, [](float x) {
+    const float y = x * (1.f / 6.f) + 0.5f;
+    return x * (y < 0.f ? 0.f : (y > 1.f ? 1.f : y));
+  });
 }
 void op_gelu_erf(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
 }
 void op_gelu_tanh(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return 0.5f * x * (1.f + tanh_of(0.7978845608f * (x + 0.044715f * x * x * x))); });
+  each(o, a, n,
+       [](float x) { return 0.5f * x * (1.f + tanh_of(0.7978845608f * (x + 0.044715f * x * x * x))); });
 }
-void op_silu(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return x * sigmoid_of(x); }); }
+void op_silu(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x * sigmoid_of(x); });
+}
 void op_softplus(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
 }
-void op_square(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return x * x; }); }
-void op_floor(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return __builtin_floorf(x); }); }
-void op_ceil(float* o, const float* a, const float*, long n, float, float) { each(o, a, n, [](float x) { return __builtin_ceilf(x); }); }
-void op_linear(float* o, const float* a, const float*, long n, float s, float t) { each(o, a, n, [=](float x) { return s * x + t; }); }
+void op_square(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x * x; });
+}
+void op_floor(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_floorf(x); });
+}
+void op_ceil(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return __builtin_ceilf(x); });
+}
+void op_linear(float* o, const float* a, const float*, long n, float s, float t) {
+  each(o, a, n, [=](float x) { return s * x + t; });
+}
 
-constexpr TileOp kElementwise[] = {op_add, op_sub, op_mul, op_div, op_pow, op_max, op_min, op_prelu, op_relu, op_leaky,
-                                   op_elu, op_sigmoid, op_tanh, op_exp, op_log, op_sqrt, op_reciprocal, op_abs, op_neg,
-                                   op_erf, op_clip, op_hard_sigmoid, op_hard_swish, op_gelu_erf, op_gelu_tanh, op_silu,
-                                   op_softplus, op_square, op_floor, op_ceil, op_linear};
-static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) == static_cast<unsigned long>(ElementOp::kLinear) + 1);
+constexpr TileOp kElementwise[] = {
+    op_add,        op_sub,   op_mul,      op_div,     op_pow,   op_max,          op_min,        op_prelu,
+    op_relu,       op_leaky, op_elu,      op_sigmoid, op_tanh,  op_exp,          op_log,        op_sqrt,
+    op_reciprocal, op_abs,   op_neg,      op_erf,     op_clip,  op_hard_sigmoid, op_hard_swish, op_gelu_erf,
+    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_linear};
+static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
+              static_cast<unsigned long>(ElementOp::kLinear) + 1);
 
-// Reductions keep 16 partial results: vectorisable without reassociation, and more exact than one running sum.
+// Reductions keep 16 partial results: vectorisable without reassociation, and more exact than one running
+// sum.
 constexpr int kLanes = 16;
+
+// Combines the partial results pairwise (short rows would spend their time on a chain of 16).
+template <class F>
+inline float fold(float* lanes, F f) {
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int l = 0; l < width; ++l) lanes[l] = f(lanes[l], lanes[l + width]);
+  }
+  return lanes[0];
+}
 
 float sum_of(const float* x, long n) {
   float lanes[kLanes] = {};
@@ -176,9 +245,7 @@ float sum_of(const float* x, long n) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-  float total = 0.f;
-  for (int l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
+  return fold(lanes, [](float x, float y) { return x + y; });
 }
 
 float sum_of_squares_of(const float* x, long n, float shift) {
@@ -188,9 +255,7 @@ float sum_of_squares_of(const float* x, long n, float shift) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
-  float total = 0.f;
-  for (int l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
+  return fold(lanes, [](float x, float y) { return x + y; });
 }
 
 float max_of(const float* x, long n) {
@@ -198,12 +263,11 @@ float max_of(const float* x, long n) {
   for (int l = 0; l < kLanes; ++l) lanes[l] = -__builtin_inff();
   long i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
+    for (int l = 0; l < kLanes; ++l)
+      lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
-  float best = lanes[0];
-  for (int l = 1; l < kLanes; ++l) best = lanes[l] > best || lanes[l] != lanes[l] ? lanes[l] : best;
-  return best;
+  return fold(lanes, [](float x, float y) { return y > x || y != y ? y : x; });
 }
 
 void softmax_of(float* out, const float* x, long n) {
@@ -213,7 +277,8 @@ void softmax_of(float* out, const float* x, long n) {
   for (long i = 0; i < n; ++i) out[i] *= inverse;
 }
 
-void normalise_of(float* out, const float* x, const float* scale, const float* bias, long n, float mean, float inverse) {
+void normalise_of(float* out, const float* x, const float* scale, const float* bias, long n, float mean,
+                  float inverse) {
   if (scale != nullptr && bias != nullptr) {
     for (long i = 0; i < n; ++i) out[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
   } else if (scale != nullptr) {

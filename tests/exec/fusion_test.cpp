@@ -1,0 +1,297 @@
+// Fused steps against the reference evaluator, and the shape of the plans.
+#include "tests/exec/harness.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace mts::exec {
+namespace {
+
+// A model under construction, with its inputs.
+class Net {
+ public:
+  Net() {
+    model.name = "net";
+    model.ir_version = 8;
+    model.opsets[""] = 18;
+  }
+  ValueId input(Dims dims) {
+    Shape shape;
+    for (int64_t d : dims) shape.push_back(Dim::known(d));
+    const ValueId id = model.graph.add_input(fresh("x"), Type::tensor(DType::kFloat32, shape));
+    inputs.emplace_back(random_tensor(DType::kFloat32, dims, ++seed_));
+    return id;
+  }
+  ValueId weight(Dims dims, const std::vector<double>& values = {}) {
+    const Tensor tensor = random_tensor(DType::kFloat32, dims, ++seed_, values);
+    const std::string bytes(reinterpret_cast<const char*>(tensor.data()), tensor.byte_size());
+    return model.graph.add_constant(fresh("w"), Weight::from_bytes(DType::kFloat32, dims, own_bytes(bytes)));
+  }
+  ValueId shape(std::vector<int64_t> values) {
+    return model.graph.add_constant(fresh("s"), Weight::int64s(values));
+  }
+  std::vector<ValueId> nodes(const std::string& op, std::vector<ValueId> operands, size_t outputs,
+                             std::vector<std::pair<std::string, AttributeValue>> attributes = {}) {
+    Node node;
+    node.op_type = op;
+    node.name = fresh(op);
+    node.inputs = std::move(operands);
+    for (auto& [name, value] : attributes) node.set(name, value);
+    for (size_t i = 0; i < outputs; ++i) node.outputs.push_back(model.graph.add_value(fresh("v"), Type{}));
+    std::vector<ValueId> made = node.outputs;
+    model.graph.add_node(std::move(node));
+    return made;
+  }
+  ValueId node(const std::string& op, std::vector<ValueId> operands,
+               std::vector<std::pair<std::string, AttributeValue>> attributes = {}) {
+    return nodes(op, std::move(operands), 1, std::move(attributes))[0];
+  }
+  ValueId conv(ValueId x, int64_t in, int64_t out, int64_t kernel = 3, int64_t group = 1) {
+    const int64_t pad = kernel / 2;
+    return node("Conv", {x, weight({out, in / group, kernel, kernel}), weight({out})},
+                {{"pads", std::vector<int64_t>{pad, pad, pad, pad}}, {"group", group}});
+  }
+  void output(ValueId id) { model.graph.add_output(id); }
+
+  ExecPlan plan() const { return cpu_plan(model, inputs); }
+  void check(const std::string& what) const {
+    expect_same_on_cpu(model, inputs, what + "\n" + to_string(plan()));
+  }
+  // How many steps do work.
+  size_t work() const {
+    size_t count = 0;
+    for (const Step& step : plan().steps)
+      count += step.kind != StepKind::kView && step.kind != StepKind::kReorder ? 1 : 0;
+    return count;
+  }
+
+  Model model;
+  std::vector<Datum> inputs;
+
+ private:
+  std::string fresh(const std::string& stem) { return stem + std::to_string(next_++); }
+  int next_ = 0;
+  unsigned seed_ = 0;
+};
+
+TEST(Fusion, ResidualBlockIsTwoSteps) {
+  for (int64_t width : {1, 3, 4, 8, 12, 16, 24, 32, 64}) {
+    for (int64_t batch : {1, 3}) {
+      for (int64_t group : {int64_t{1}, width}) {
+        Net net;
+        const ValueId x = net.input({batch, width, 9, 10});
+        const ValueId first = net.node("Relu", {net.conv(x, width, width, 3, group)});
+        const ValueId sum = net.node("Add", {net.conv(first, width, width, 3, group), x});
+        net.output(net.node("Relu", {sum}));
+        EXPECT_EQ(net.work(), 2u);
+        net.check("width " + std::to_string(width) + " batch " + std::to_string(batch) + " group " +
+                  std::to_string(group));
+      }
+    }
+  }
+}
+
+TEST(Fusion, PointwiseConvolutionTakesEpilogues) {
+  for (int64_t width : {4, 8, 16, 20}) {
+    Net net;
+    const ValueId x = net.input({2, width, 6, 6});
+    const ValueId y = net.conv(net.conv(x, width, 4 * width, 1), 4 * width, width, 1);
+    net.output(net.node("Relu", {net.node("Add", {x, y})}));
+    EXPECT_EQ(net.work(), 2u);
+    net.check("width " + std::to_string(width));
+  }
+}
+
+TEST(Fusion, ConvolutionDownToOnePixel) {
+  for (int64_t width : {4, 8, 32}) {
+    Net net;
+    const ValueId x = net.conv(net.input({2, 3, 2, 2}), 3, width);
+    const ValueId y =
+        net.node("Conv", {x, net.weight({width, width, 3, 3})},
+                 {{"strides", std::vector<int64_t>{2, 2}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+    const ValueId z = net.node("Add", {net.conv(y, width, width), y});
+    net.output(net.node("Flatten", {net.node("GlobalAveragePool", {z})}));
+    net.check("width " + std::to_string(width));
+  }
+}
+
+TEST(Fusion, EveryActivationOfAConvolution) {
+  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "HardSigmoid", "HardSwish", "Abs"}) {
+    for (int64_t width : {4, 16}) {
+      Net net;
+      net.output(net.node(op, {net.conv(net.input({1, width, 8, 8}), width, width)}));
+      EXPECT_EQ(net.work(), 1u) << op;
+      net.check(op);
+    }
+  }
+}
+
+TEST(Fusion, BatchNormalizationJoinsItsConvolution) {
+  for (int64_t width : {4, 16}) {
+    Net net;
+    const ValueId y = net.conv(net.input({2, width, 8, 8}), width, width);
+    const std::vector<double> ones(static_cast<size_t>(width), 1.5);
+    net.output(
+        net.node("Relu", {net.node("BatchNormalization", {y, net.weight({width}), net.weight({width}),
+                                                          net.weight({width}), net.weight({width}, ones)})}));
+    EXPECT_EQ(net.work(), 1u);
+    net.check("width " + std::to_string(width));
+  }
+}
+
+TEST(Fusion, DecomposedActivationsAreRecognised) {
+  for (const char* form : {"gelu", "silu", "hard_swish"}) {
+    Net net;
+    const ValueId x = net.node("MatMul", {net.input({5, 8}), net.weight({8, 16})});
+    const auto constant = [&](double v) { return net.weight({}, {v}); };
+    if (std::string(form) == "gelu") {
+      const ValueId e =
+          net.node("Add", {net.node("Erf", {net.node("Div", {x, constant(1.41421356)})}), constant(1)});
+      net.output(net.node("Mul", {net.node("Mul", {x, e}), constant(0.5)}));
+    } else if (std::string(form) == "silu") {
+      net.output(net.node("Mul", {x, net.node("Sigmoid", {x})}));
+    } else {
+      const ValueId c = net.node("Clip", {net.node("Add", {x, constant(3)}), constant(0), constant(6)});
+      net.output(net.node("Div", {net.node("Mul", {x, c}), constant(6)}));
+    }
+    const ExecPlan plan = net.plan();
+    ASSERT_EQ(plan.steps.size(), 1u) << to_string(plan);
+    EXPECT_EQ(plan.steps[0].program.code.size(), 1u) << to_string(plan);
+    net.check(form);
+  }
+}
+
+TEST(Fusion, NothingIsRecognisedWhenTheClusterIsReadElsewhere) {
+  Net net;
+  const ValueId x = net.input({5, 8});
+  const ValueId s = net.node("Sigmoid", {x});
+  net.output(net.node("Mul", {x, s}));
+  net.output(s);
+  EXPECT_EQ(net.work(), 2u);
+  net.check("silu with its sigmoid as an output");
+}
+
+TEST(Fusion, AnIntermediateThatIsAnOutputStays) {
+  Net net;
+  const ValueId y = net.conv(net.input({1, 4, 5, 5}), 4, 4);
+  net.output(y);
+  net.output(net.node("Relu", {y}));
+  EXPECT_EQ(net.work(), 2u);
+  net.check("convolution read twice");
+}
+
+TEST(Fusion, MatMulTakesBiasResidualAndActivation) {
+  Net net;
+  const ValueId x = net.input({2, 6, 32});
+  const ValueId y = net.node("Add", {net.node("MatMul", {x, net.weight({32, 32})}), net.weight({32})});
+  net.output(net.node("Tanh", {net.node("Add", {y, x})}));
+  EXPECT_EQ(net.work(), 1u);
+  net.check("linear with residual");
+}
+
+TEST(Fusion, MatMulAModelWithItsOwnBias) {
+  // [M,B,K] x [M,K,N] + [M,1,N]: distinct linears of M models.
+  for (int64_t models : {1, 2, 5}) {
+    Net net;
+    const ValueId y = net.node("MatMul", {net.input({models, 3, 16}), net.weight({models, 16, 24})});
+    net.output(net.node("Relu", {net.node("Add", {y, net.weight({models, 1, 24})})}));
+    EXPECT_EQ(net.work(), 1u);
+    net.check(std::to_string(models) + " models");
+  }
+}
+
+TEST(Fusion, StackedLinearsWithBatchesAndBiases) {
+  Net net;
+  const ValueId y = net.node("MatMul", {net.input({4, 2, 3, 16}), net.weight({4, 1, 16, 8})});
+  net.output(net.node("Tanh", {net.node("Add", {y, net.weight({4, 1, 1, 8})})}));
+  net.output(net.node("Add", {net.node("MatMul", {net.input({4, 2, 3, 16}), net.weight({4, 1, 16, 8})}),
+                              net.weight({4, 2, 1, 8})}));
+  EXPECT_EQ(net.work(), 3u) << to_string(net.plan());
+  net.check("stacked linears");
+}
+
+TEST(Fusion, ActivationsPassReshapes) {
+  Net net;
+  const ValueId y = net.node("Gemm", {net.input({6, 8}), net.weight({8, 16}), net.weight({16})});
+  const ValueId z = net.node("Add", {net.node("Reshape", {y, net.shape({2, 3, 16})}), net.weight({16})});
+  net.output(net.node("Relu", {z}));
+  EXPECT_EQ(net.work(), 1u) << to_string(net.plan());
+  net.check("activation behind a reshape");
+}
+
+TEST(Fusion, WhatDependsOnTheShapeStaysBehindTheReshape) {
+  Net net;
+  const ValueId y = net.node("Gemm", {net.input({6, 8}), net.weight({8, 16}), net.weight({16})});
+  net.output(net.node("Add", {net.node("Reshape", {y, net.shape({2, 3, 16})}), net.weight({3, 1})}));
+  net.output(net.node("Mul", {net.node("Reshape", {net.node("Relu", {net.input({4, 6})}), net.shape({8, 3})}),
+                              net.weight({3})}));
+  net.check("broadcast behind a reshape");
+}
+
+TEST(Fusion, ElementwiseChainIsOnePass) {
+  Net net;
+  const ValueId x = net.input({4, 8, 20}), y = net.input({8, 1});
+  ValueId z = net.node("Sub", {x, y});
+  z = net.node("Mul", {z, z});
+  z = net.node("Add", {net.node("Sqrt", {z}), net.node("Exp", {y})});
+  net.output(net.node("Div", {x, z}));
+  EXPECT_LE(net.work(), 2u);
+  net.check("chain");
+}
+
+TEST(Fusion, SplitAndConcatAtTheBordersAreViews) {
+  Net net;
+  const ValueId a = net.conv(net.input({1, 4, 8, 8}), 4, 8), b = net.conv(net.input({2, 4, 8, 8}), 4, 8);
+  const ValueId trunk = net.conv(net.node("Concat", {a, b}, {{"axis", int64_t{0}}}), 8, 8);
+  for (ValueId part : net.nodes("Split", {trunk, net.shape({1, 2})}, 2, {{"axis", int64_t{0}}}))
+    net.output(part);
+  EXPECT_EQ(net.work(), 3u) << to_string(net.plan());
+  net.check("ragged batch");
+}
+
+TEST(Fusion, ConcatCopiesWhatItCannotPlace) {
+  // The same value twice, an input, and a value that is read elsewhere too.
+  Net net;
+  const ValueId x = net.input({1, 3, 4}), y = net.node("Relu", {x});
+  net.output(net.node("Concat", {y, x, y}, {{"axis", int64_t{0}}}));
+  net.output(net.node("Neg", {y}));
+  net.check("concat");
+}
+
+TEST(Fusion, OutputsThatShareMemory) {
+  // A value, its reshape, an input passed through and a constant.
+  Net net;
+  const ValueId x = net.input({2, 6}), y = net.node("Relu", {x});
+  net.output(y);
+  net.output(net.node("Reshape", {y, net.shape({3, 4})}));
+  net.output(net.node("Identity", {x}));
+  net.output(net.node("Identity", {net.weight({3})}));
+  net.check("outputs");
+}
+
+TEST(Fusion, ChannelsLastMeetsEverything) {
+  // A convolution's value read by a reduction, a softmax, a broadcast, a concat over channels and a reshape.
+  Net net;
+  const ValueId y = net.conv(net.input({2, 3, 6, 5}), 3, 7);
+  net.output(net.node("ReduceMean", {y, net.shape({2, 3})}));
+  net.output(net.node("Softmax", {y}, {{"axis", int64_t{-1}}}));
+  const ValueId gate = net.node("Sigmoid", {net.node("GlobalAveragePool", {y})});
+  net.output(net.node("Mul", {y, gate}));
+  net.output(net.node("Concat", {y, y}, {{"axis", int64_t{1}}}));
+  net.output(net.node("Reshape", {y, net.shape({2, -1})}));
+  net.output(net.node("Add", {y, net.weight({2, 7, 6, 5})}));
+  net.output(net.node("Add", {y, net.weight({6, 5})}));
+  net.check("layouts");
+}
+
+TEST(Plan, IsPrintedStepByStep) {
+  Net net;
+  const ValueId y = net.conv(net.input({1, 3, 8, 8}), 3, 4);
+  const ValueId z = net.node("Relu", {net.node("Add", {net.conv(y, 4, 4), y})});
+  net.output(net.node("Flatten", {net.node("GlobalAveragePool", {z})}));
+  EXPECT_EQ(to_string(net.plan()), R"()");
+}
+
+}  // namespace
+}  // namespace mts::exec
