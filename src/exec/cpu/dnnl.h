@@ -47,7 +47,8 @@ dnnl::memory::desc plain(const std::vector<int64_t>& dims);
 // A primitive with the values that it reads and writes.
 class DnnlKernel final : public Kernel {
  public:
-  DnnlKernel(Device& device, dnnl::primitive primitive, const dnnl::memory::desc& scratchpad);
+  // `small`: made, and to be run, on one thread (parallel.h).
+  DnnlKernel(Device& device, dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, bool small);
   void bind(int argument, ValueIndex value, const dnnl::memory::desc& desc);
   void bind(int argument, dnnl::memory fixed);  // a packed weight
   Result<void> launch(const Pointers& pointers) override;
@@ -65,6 +66,7 @@ class DnnlKernel final : public Kernel {
   std::unordered_map<int, dnnl::memory> arguments_;
   dnnl::memory scratchpad_;
   uint64_t workspace_ = 0;
+  bool small_;
 };
 
 // The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them

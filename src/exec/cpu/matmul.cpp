@@ -1,6 +1,7 @@
 // MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes
 // are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
 #include "exec/cpu/dnnl.h"
+#include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -141,11 +142,13 @@ KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step)
         constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
     const std::vector<int64_t> bias = bias_dims(plan, step, product);
     const memory::desc bias_desc = bias.empty() ? memory::desc() : plain(bias);
+    const bool small = SmallWork::is_small(2 * element_count(product.c) * product.a.back());
+    const SmallWork scope(small);
     const dnnl::matmul::primitive_desc descriptor =
         bias.empty() ? dnnl::matmul::primitive_desc(device.engine, a, b, c, epilogue.attributes)
                      : dnnl::matmul::primitive_desc(device.engine, a, b, bias_desc, c, epilogue.attributes);
     auto kernel =
-        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
+        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc(), small);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], a);
     if (constant) {
       const float alpha = step.op == "Gemm" ? node.float_or("alpha", 1.f) : 1.f;
