@@ -6,6 +6,7 @@
 #include "progress.h"
 
 #include <mts/bench.h>
+#include <mts/model_io.h>
 
 #include <memory>
 
