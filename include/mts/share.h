@@ -1,13 +1,13 @@
 // What the models share: equal constant content, and values that are provably equal at run time.
 #pragma once
 
+#include <mts/error.h>
+#include <mts/graph.h>
+
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
 
 namespace mts {
 
@@ -17,7 +17,8 @@ struct ValueRef {
   auto operator<=>(const ValueRef&) const = default;
 };
 
-// Constants by content (dtype + bytes; dims may differ inside a class), over the top graphs and all subgraphs' attributes.
+// Constants by content (dtype + bytes; dims may differ inside a class), over the top graphs and all
+// subgraphs' attributes.
 struct WeightClasses {
   struct Class {
     WeightPtr weight;               // of the first member
@@ -31,23 +32,25 @@ struct WeightClasses {
 // Digests run on all cores; equal digests are confirmed bytewise.
 WeightClasses classify_weights(const std::vector<Model>& models);
 
-// One graph input of the fused model that feeds inputs of several models (after `--share-input` was resolved).
+// One graph input of the fused model that feeds inputs of several models (after `--share-input` was
+// resolved).
 struct SharedInput {
   std::string name;
   std::vector<ValueRef> members;
 };
 
-// Global value numbering over all models: equal numbers mean provably equal values (same constant content AND dims,
-// same shared input, or the same deterministic operator with equal attributes on equally numbered operands).
-// Operators that are random, unknown to ONNX's own domains, or stateful never share a number. Control flow shares when
-// its bodies are structurally equal and the captures have equal numbers.
+// Global value numbering over all models: equal numbers mean provably equal values (same constant content AND
+// dims, same shared input, or the same deterministic operator with equal attributes on equally numbered
+// operands). Operators that are random, unknown to ONNX's own domains, or stateful never share a number.
+// Control flow shares when its bodies are structurally equal and the captures have equal numbers.
 struct Numbering {
   std::vector<std::vector<uint32_t>> of;  // [model][value index]; kNone for dead values
   std::vector<ValueRef> first;            // [number]: first value that has it, in (model, topological) order
   static constexpr uint32_t kNone = 0xffffffffu;
 };
 struct NumberingOptions {
-  bool merge_nodes = true;      // false: only constants and shared inputs get common numbers (`concat`, `netfuse`)
+  bool merge_nodes =
+      true;  // false: only constants and shared inputs get common numbers (`concat`, `netfuse`)
   bool merge_constants = true;  // false: every model keeps its own constants (`netfuse`)
 };
 Numbering number_values(const std::vector<Model>& models, const WeightClasses& classes,

@@ -53,6 +53,10 @@ class Matcher {
     // What is computed from constants alone belongs to its reader, not to whatever else looks like it.
     for (auto n = static_cast<uint32_t>(nodes.size()); n-- > 0;)
       if (set_of_[n] == kNone) match_by_readers(n);
+    for (auto n = static_cast<uint32_t>(nodes.size()); n-- > 0;) {
+      if (set_of_[n] == kNone) match_by_readers(n);
+      if (set_of_[n] == kNone && nodes[n].cone) match_by_content(n);
+    }
     std::vector<Match> result;
     for (uint32_t n = 0; n < nodes.size(); ++n) result.push_back({set_of_[n], scores_[n]});
     return result;
@@ -145,6 +149,13 @@ class Matcher {
       if (set_of_[consumer.node] != kNone)
         consider(n, profile_.find(Fact::kOperandOf,
                                   Profile::operand_of_key(set_of_[consumer.node], consumer.slot)));
+    take_best();
+  }
+
+  // A cone whose readers have no match.
+  void match_by_content(uint32_t n) {
+    pairs_.clear();
+    propose(n);
     take_best();
   }
 

@@ -198,6 +198,8 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
       seen = dims;
     } else {
       seen[channel_axis] = dims[channel_axis];
+      if (element_count(value.dims) != dims[channel_axis])
+        seen[0] = dims[0];  // one row a batch (is_row_a_batch)
     }
     const memory::desc desc = seen == dims ? desc_of(dims, layout) : plain(seen);
     const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1;

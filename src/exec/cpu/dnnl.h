@@ -83,6 +83,7 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
                      size_t channel_axis);
 void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue);
 // Whether the instruction can be a post-op of a primitive with this output.
+// Besides whole outputs, scalars and one value a channel.
 bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
                 const PlanValue& output, size_t channel_axis);
 
@@ -116,6 +117,9 @@ KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step);
 
 // MatMul and Gemm, row-major.
 bool accepts_matmul(const ExecPlan& plan, const Step& step);
+// A binary post-op whose operand has one row a batch, [M,1,N] against [M,S,N]: the bias of M stacked linears.
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand);
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step);
 
 // Copies between layouts.

@@ -108,6 +108,27 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
   return node.float_or("beta", 1.f) == 1.f || plan.value(step.inputs[2]).is_constant();
 }
 
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand) {
+  if (step.op != "MatMul" || operand == kAbsent) return false;
+  const bool arithmetic = instruction.op == ElementOp::kAdd || instruction.op == ElementOp::kSub ||
+                          instruction.op == ElementOp::kMul;
+  const PlanValue& value = plan.value(operand);
+  if (!arithmetic || value.dtype != DType::kFloat32 || !value.is_static) return false;
+  const Product product = product_of(plan, step);
+  if (product.c.size() != 3) return false;
+  // The operand's dims: those of the output up to the batch, ones for the rows, the columns.
+  const Dims& output = plan.value(step.outputs[0]).dims;
+  if (value.dims.size() != output.size() || value.dims.back() != output.back()) return false;
+  int64_t batch = 1;
+  size_t axis = 0;
+  while (axis + 1 < output.size() && batch < product.c[0]) {
+    if (value.dims[axis] != output[axis]) return false;
+    batch *= output[axis++];
+  }
+  return batch == product.c[0] && element_count(value.dims) == batch * output.back();
+}
+
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
     const Product product = product_of(plan, step);
