@@ -147,6 +147,10 @@ void Emitter::outputs() {
       const std::string name = model(m).name + "/" + original.name;
       builder_.set_origin("", name);
       ValueId value = bundles_.single(number_of(m, id));
+      if (graph_.is_input(value) && graph_.value(value).name == name) {  // an input that is an output under its own name
+        graph_.add_output(value);
+        continue;
+      }
       // A value can have one name only: a second output, an echoed input or a constant gets its own.
       const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
       if (!free) value = builder_.node("Identity", {value}, {}, original.type);
