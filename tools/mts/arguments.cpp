@@ -187,10 +187,13 @@ Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::s
 
 Result<void> check_output_path(const std::string& output, const std::vector<std::string>& inputs) {
   std::error_code ignored;
+  const auto whole = [&](const std::string& path) {
+    return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  };
   for (const std::string& input : inputs) {
-    const bool same = fs::exists(output, ignored)
-                          ? fs::equivalent(output, input, ignored)
-                          : fs::weakly_canonical(output, ignored) == fs::weakly_canonical(input, ignored);
+    // Files are compared as such (links), names only where there is no file yet.
+    const bool same =
+        fs::exists(output, ignored) ? fs::equivalent(output, input, ignored) : whole(output) == whole(input);
     if (same) {
       return fail(ErrorCode::kUsage, fmt::format("would be overwritten, but is an input ({})", input),
                   {output, {}, {}});

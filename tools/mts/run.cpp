@@ -206,9 +206,9 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
 void add_run(CLI::App& program, Invocation& invocation) {
   CLI::App* command = program.add_subcommand("run", "Runs a model and writes its outputs");
   command->footer(
-      "Outputs are written as DIR/NAME.npy ('/' in names as '__'); sequences and maps as DIR/NAME.json: "
-      "arrays, and\n"
-      "objects whose keys are the map's. bfloat16 is written as uint16, float8 as uint8 (same bits).");
+      "Outputs are written as DIR/NAME.npy ('/' in names as '__'); sequences and maps\n"
+      "as DIR/NAME.json: arrays, and objects whose keys are the map's. bfloat16 is\n"
+      "written as uint16, float8 as uint8 (same bits).");
   const auto flags = std::make_shared<Flags>();
   command->add_option("model", flags->model, "an ONNX file")->required()->type_name("MODEL");
   command->add_option("--input", flags->inputs, "an input's value: a .npy file or a TensorProto (.pb)")
