@@ -162,8 +162,8 @@ prepare_machine() {
   fi
   local packages=(
     ca-certificates ccache python3 python3-pip python3-venv
-    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libxxhash-dev
-    nlohmann-json3-dev protobuf-compiler)
+    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libssl-dev
+    libxxhash-dev nlohmann-json3-dev protobuf-compiler)
   has cmake || packages+=(cmake)
   has ninja || packages+=(ninja-build)
   [ -n "${CXX:-}" ] || find_compiler || packages+=("$(compiler_package)")

@@ -64,10 +64,14 @@ std::span<const uint32_t> Profile::find(Fact fact, uint64_t value) const {
 }
 
 const Operand* Profile::main_weight(const ModelFeatures& model, uint32_t node) {
-  const Operand* largest = nullptr;
+  // A stored weight before one that is computed: the latter is matched by what it is computed from.
+  const auto rank = [](const Operand& operand) {
+    return std::pair(operand.producer == kNone, operand.bytes);
+  };
+  const Operand* best = nullptr;
   for (const Operand& operand : model.operands_of(node))
-    if (operand.telling && (largest == nullptr || operand.bytes > largest->bytes)) largest = &operand;
-  return largest;
+    if (operand.telling && (best == nullptr || rank(operand) > rank(*best))) best = &operand;
+  return best;
 }
 
 void Profile::index_model(uint32_t m) {

@@ -157,6 +157,30 @@ ValueId Builder::slice(ValueId value, int64_t axis, int64_t start, int64_t end, 
   return node("Slice", {value, ints({start}), ints({end}), ints({axis})}, {}, std::move(output));
 }
 
+ValueId Builder::size_of(const std::string& symbol) {
+  if (const auto it = sizes_.find(symbol); it != sizes_.end()) return it->second;
+  const Type one = Type::tensor(DType::kInt64, {Dim::known(1)});
+  for (const ValueId input : graph_.inputs()) {
+    const Type& type = graph_.value(input).type;
+    if (!type.has_rank()) continue;
+    for (size_t axis = 0; axis < type.rank(); ++axis) {
+      if ((*type.shape)[axis].is_known() || (*type.shape)[axis].symbol != symbol) continue;
+      const Type shape_type = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(type.rank()))});
+      const ValueId shape = node("Shape", {input}, {}, shape_type);
+      const ValueId size = node("Gather", {shape, ints({static_cast<int64_t>(axis)})}, {{"axis", int64_t{0}, {}}}, one);
+      return sizes_[symbol] = size;
+    }
+  }
+  return kNoValue;
+}
+
+std::vector<ValueId> Builder::split(ValueId value, int64_t axis, ValueId sizes, const std::vector<Type>& outputs) {
+  Node prototype;
+  prototype.op_type = "Split";
+  prototype.set("axis", axis);
+  return nodes(std::move(prototype), {value, sizes}, outputs);
+}
+
 std::vector<ValueId> Builder::split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes,
                                     const std::vector<Type>& outputs) {
   Node prototype;

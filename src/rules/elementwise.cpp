@@ -12,4 +12,9 @@ Proposal propose_unary(const Lane& lane) {
   return propose_axis_op(lane, 0, {});
 }
 
+Proposal propose_prelu(const Lane& lane) {
+  if (!lane.operand(0).mapped()) return Proposal::refuse("the data is the same but the slope differs");
+  return propose_broadcast(lane);
+}
+
 }  // namespace mts::rules

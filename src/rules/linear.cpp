@@ -108,17 +108,30 @@ Values emit_matmul(const Lane& lane, const Option& option, Span operands, Builde
   return emit_same(lane, option, inputs, builder);
 }
 
+namespace {
+
+// Every member's bias [N] is as long as its output's rows.
+bool covers_columns(const Lane& lane) {
+  const Operand& c = lane.operand(2);
+  for (size_t m = 0; m < lane.size(); ++m)
+    if (!dim_of(c.once() ? c.type() : c.types[m], 0).same_as(dim_of(lane.outputs[0][m], 1))) return false;
+  return true;
+}
+
+}  // namespace
+
 Proposal propose_gemm(const Lane& lane) {
   const Node& node = lane.node();
   const Operand &a = lane.operand(0), &b = lane.operand(1), &c = lane.operand(2);
   if (node.int_or("transA", 0) != 0) return Proposal::refuse("its first operand is transposed");
   const bool transposed = node.int_or("transB", 0) != 0;
   const bool unscaled = node.float_or("alpha", 1) == 1 && node.float_or("beta", 1) == 1;
-  const Dim columns = dim_of(lane.output_type(), 1);
   // A bias [N], [1, N] or a scalar does not see the rows.
   for (const Type& type : c.types)
     if (type.rank() == 2 && dim_of(type, 0) != Dim::known(1)) return Proposal::refuse("its bias has rows");
-  const bool bias_in_full = !c.absent() && c.rank() == 1 && dim_of(c.type(), 0).same_as(columns);
+  const bool bias_in_full = !c.absent() && c.rank() == 1 && covers_columns(lane);
+  // Broadcasts over the output [M, B, N] or [B, M, N].
+  const auto bias_at = [&](int32_t axis) { return form_of(c, {std::max(axis - (2 - (c.absent() ? 0 : c.rank())), 0), Fold::kStacked}); };
   const auto with_bias = [&](std::vector<Form> forms, Form bias) {
     if (lane.operands.size() > 2) forms.push_back(bias);
     return forms;
@@ -134,7 +147,7 @@ Proposal propose_gemm(const Lane& lane) {
     } else if (!unscaled) {
       return Proposal::refuse("it scales its product or bias");
     } else if (b.mapped()) {  // one bias: [B, M, N] + [N]
-      offer(proposal, lane, with_bias({Form::once(), w}, form_of(c, kStackedFirst)), kStackedSecond, kSplitBias, 1);
+      offer(proposal, lane, with_bias({Form::once(), w}, bias_at(1)), kStackedSecond, kSplitBias, 1);
     } else {  // only the bias differs: [B, N] + [M, 1, N]
       offer(proposal, lane, with_bias({Form::once(), Form::once()}, Form::fused(kStackedFirst)), kStackedFirst, kSplitBias, 1);
     }
@@ -144,7 +157,7 @@ Proposal propose_gemm(const Lane& lane) {
     if (bias_apart && !unscaled) return Proposal::refuse("it scales its product or bias");
     if (bias_apart) {
       offer(proposal, lane, with_bias({Form::fused(kRows), Form::once()}, Form::fused(kStackedFirst)), kStackedFirst, kSplitBias, 1);
-      offer(proposal, lane, with_bias({Form::fused(kBatchFolded), Form::once()}, Form::fused(kStackedFirst)), kStackedSecond, kSplitBias, 1);
+      offer(proposal, lane, with_bias({Form::fused(kBatchFolded), Form::once()}, bias_at(1)), kStackedSecond, kSplitBias, 1);
     } else {
       for (const Placement& p : {kRows, kBatchFolded}) offer(proposal, lane, with_bias({Form::fused(p), Form::once()}, form_of(c, p)), p, kGemm);
     }

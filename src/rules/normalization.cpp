@@ -56,8 +56,10 @@ Proposal propose_batch_norm(const Lane& lane) {
   if (lane.operand(0).rank() < 2) return Proposal::refuse("its data has no channels");
   Proposal proposal;
   offer_per_channel(proposal, lane);
-  if (proposal.options.empty() || lane.operand(0).once())
+  const bool one_type = std::ranges::all_of(lane.operands, [&](const Operand& o) { return o.type().dtype == lane.operand(0).type().dtype; });
+  if ((proposal.options.empty() || lane.operand(0).once()) && one_type)
     offer(proposal, lane, kStackedSecond, {0, Fold::kStacked}, kStackedSecond, kDecomposed, 5);
+  if (proposal.options.empty()) proposal.refusal = "its parameters are partly shared and of another element type";
   return proposal;
 }
 
@@ -90,6 +92,8 @@ Proposal propose_layer_norm(const Lane& lane) {
   int64_t axis = lane.node().int_or("axis", -1);
   if (!normalise_axis(axis, rank)) return Proposal::refuse("its axis is out of range");
   const auto a = static_cast<int32_t>(axis);
+  for (size_t i = 1; i < lane.operands.size(); ++i)
+    if (!lane.operands[i].absent() && lane.operands[i].rank() > rank - a) return Proposal::refuse("its scale has more axes than it normalises");
   std::vector<Placement> wanted;
   for (const Placement& candidate : candidates_of(lane.operand(0)))
     for (const Placement& p : with_other_folds(candidate)) wanted.push_back(p);

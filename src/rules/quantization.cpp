@@ -6,7 +6,11 @@
 namespace mts::rules {
 namespace {
 
-bool is_scalar(const Operand& operand) { return operand.absent() || operand.rank() == 0 || element_count(*static_dims(operand.type())) == 1; }
+bool is_scalar(const Operand& operand) {
+  if (operand.absent() || operand.rank() == 0) return true;
+  const auto dims = static_dims(operand.type());
+  return dims && element_count(*dims) == 1;
+}
 
 enum Variant : int32_t { kPlain, kPerModel };
 
@@ -40,6 +44,7 @@ Proposal propose_quantize_linear(const Lane& lane) {
     proposal.options.push_back(std::move(option));
     return proposal;
   }
+  if (lane.opset < 13) return Proposal::refuse("before opset 13 it takes one scale only");
   for (Placement candidate : candidates_of(x)) {
     candidate.fold = Fold::kStacked;
     Option option{.strategy = Strategy::kGroup, .operands = {Form::fused(candidate), Form::fused({0, Fold::kStacked})},
@@ -71,6 +76,14 @@ Values emit_quantize_linear(const Lane& lane, const Option& option, Span operand
 
 // QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger: a mapped input, everything else once, batch on axis 0.
 Proposal propose_quantized_shared(const Lane& lane) {
+  const std::string& op = lane.node().op_type;
+  const bool matmul = op == "QLinearMatMul" || op == "MatMulInteger";
+  const bool scaled = op == "QLinearConv" || op == "QLinearMatMul";  // x, its scale and zero point, w, ..; else x, w, ..
+  if (matmul && (lane.operand(0).rank() < 2 || lane.operand(scaled ? 3 : 1).rank() != 2))
+    return Proposal::refuse("its second operand is no matrix");
+  // Parameters of the data and the output may differ from row to row.
+  for (const size_t parameter : scaled ? std::vector<size_t>{1, 2, 6, 7} : std::vector<size_t>{2})
+    if (!is_scalar(lane.operand(parameter))) return Proposal::refuse("it has a scale or zero point per row");
   std::vector<int32_t> touched;
   for (int32_t axis = 1; axis < lane.operand(0).rank(); ++axis) touched.push_back(axis);
   return propose_axis_op(lane, 0, {.touched = touched, .removed = {}, .stackable = false, .preferred = {}});

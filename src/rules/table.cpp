@@ -31,8 +31,9 @@ constexpr auto kRules = std::to_array<Rule>({
     broadcast("Add"), broadcast("And"), broadcast("BitShift"), broadcast("BitwiseAnd"), broadcast("BitwiseOr"),
     broadcast("BitwiseXor"), broadcast("Div"), broadcast("Equal"), broadcast("Greater"), broadcast("GreaterOrEqual"),
     broadcast("Less"), broadcast("LessOrEqual"), broadcast("Max"), broadcast("Mean"), broadcast("Min"), broadcast("Mod"),
-    broadcast("Mul"), broadcast("Or"), broadcast("Pow"), broadcast("PRelu"), broadcast("Sub"), broadcast("Sum"),
+    broadcast("Mul"), broadcast("Or"), broadcast("Pow"), broadcast("Sub"), broadcast("Sum"),
     broadcast("Where"), broadcast("Xor"),
+    {"PRelu", "", propose_prelu, emit_broadcast},
     // linear
     {"MatMul", "", propose_matmul, emit_matmul},
     {"Gemm", "", propose_gemm, emit_gemm},
@@ -88,7 +89,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"MatMulInteger", "", propose_quantized_shared, emit_same},
     // attention
     {"Attention", "", propose_attention, emit_same},
-    {"RotaryEmbedding", "", propose_attention, emit_same},
+    {"RotaryEmbedding", "", propose_rotary_embedding, emit_same},
 });
 
 bool placeable_as(std::span<const Type> types, const Form& form) {

@@ -55,7 +55,7 @@ ValueId Bundles::fused(const std::vector<Number>& members, Placement placement) 
   const bool constant = std::ranges::all_of(members, [&](Number n) { return program_.weights[n] != nullptr; });
   const bool repeated = std::ranges::all_of(members, [&](Number n) { return n == members.front(); });
   ValueId value = kNoValue;
-  if (repeated && !constant) {
+  if (repeated && (!constant || !allow_duplicates_)) {
     value = repeat(single(members.front()), types.front(), members.size(), placement, builder_);
   } else {
     std::vector<ValueId> parts;

@@ -19,15 +19,19 @@ std::set<std::string> input_symbols(const Graph& graph) {
 
 std::string key_of(const SymbolicShape& shape) {
   std::string key = to_string(shape.type) + ":";
-  for (const Dim& dim : shape.content) key += (dim.is_known() ? std::to_string(dim.value) : "'" + dim.symbol + "'") + ",";
+  for (const Dim& dim : shape.content)
+    key += (dim.is_known() ? std::to_string(dim.value) : "'" + dim.symbol + "'") + ",";
   return key;
 }
 
 // Known in terms of the inputs, and worth replacing: computed by a node from something else than constants.
-std::optional<SymbolicShape> shape_of(const Graph& graph, ValueId id, const ShapeFacts& facts, const std::set<std::string>& symbols) {
+std::optional<SymbolicShape> shape_of(const Graph& graph, ValueId id, const ShapeFacts& facts,
+                                      const std::set<std::string>& symbols) {
   const Value& value = graph.value(id);
-  if (!facts.known[index(id)] || value.producer == kNoNode || graph.is_output(id) || graph.uses(id).empty()) return std::nullopt;
-  if (value.type.dtype != DType::kInt64 || !value.type.has_rank() || value.type.rank() > 1) return std::nullopt;
+  if (!facts.known[index(id)] || value.producer == kNoNode || graph.is_output(id) || graph.uses(id).empty())
+    return std::nullopt;
+  if (value.type.dtype != DType::kInt64 || !value.type.has_rank() || value.type.rank() > 1)
+    return std::nullopt;
   SymbolicShape shape{.content = facts.content[index(id)], .type = value.type, .origin = {}};
   if (shape.content.empty()) return std::nullopt;
   for (const Dim& dim : shape.content)
@@ -37,26 +41,9 @@ std::optional<SymbolicShape> shape_of(const Graph& graph, ValueId id, const Shap
   return shape;
 }
 
-// [1]: the size of a dimension of a graph input.
-ValueId size_of(const std::string& symbol, Builder& builder) {
-  Graph& graph = builder.graph();
-  const Type one = Type::tensor(DType::kInt64, {Dim::known(1)});
-  for (const ValueId input : graph.inputs()) {
-    const Type& type = graph.value(input).type;
-    if (!type.has_rank()) continue;
-    for (size_t axis = 0; axis < type.rank(); ++axis) {
-      if ((*type.shape)[axis].symbol != symbol || (*type.shape)[axis].is_known()) continue;
-      const Type shape_type = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(type.rank()))});
-      const ValueId shape = builder.node("Shape", {input}, {}, shape_type);
-      return builder.node("Gather", {shape, builder.ints({static_cast<int64_t>(axis)})}, {{"axis", int64_t{0}, {}}}, one);
-    }
-  }
-  return kNoValue;
-}
-
 }  // namespace
 
-SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts, bool independent) {
+SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts) {
   SymbolicShapes result;
   std::map<std::string, size_t> known;
   for (uint32_t m = 0; m < models.size(); ++m) {
@@ -69,11 +56,8 @@ SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::ve
       auto shape = shape_of(graph, id, facts[m], symbols);
       if (!shape) continue;
       shape->origin = models[m].name + ":" + graph.node(graph.value(id).producer).name;
-      const auto [it, added] = known.try_emplace((independent ? models[m].name + "/" : std::string()) + key_of(*shape), result.shapes.size());
+      const auto [it, added] = known.try_emplace(key_of(*shape), result.shapes.size());
       if (added) {
-        if (independent)
-          for (Dim& dim : shape->content)
-            if (dim.is_symbolic()) dim.symbol = models[m].name + "/" + dim.symbol;
         result.inputs.push_back({.name = "mts/shape/" + it->first, .members = {}});
         result.shapes.push_back(*shape);
       }
@@ -91,7 +75,8 @@ SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::ve
 
 ValueId emit_symbolic_shape(const SymbolicShape& shape, Builder& builder) {
   std::vector<ValueId> parts;
-  for (const Dim& dim : shape.content) parts.push_back(dim.is_known() ? builder.ints({dim.value}) : size_of(dim.symbol, builder));
+  for (const Dim& dim : shape.content)
+    parts.push_back(dim.is_known() ? builder.ints({dim.value}) : builder.size_of(dim.symbol));
   const Type vector = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(parts.size()))});
   const ValueId whole = builder.concat(std::move(parts), 0, vector);
   return shape.type.rank() == 1 ? whole : builder.squeeze(whole, {0});

@@ -1,16 +1,16 @@
-// Shape arithmetic whose result is known in terms of the inputs' dimensions: every model computes such a tensor from its
-// own values, though it is the same for all of them. Models get a stand-in input instead, one for each content, and the
-// fused graph computes it once from the dimensions of a real input.
+// Shape arithmetic whose result is known in terms of the inputs' dimensions: every model computes such a
+// tensor from its own values, though it is the same for all of them. Models get a stand-in input instead, one
+// for each content, and the fused graph computes it once from the dimensions of a real input.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "rules/builder.h"
 
 #include <mts/graph.h>
 #include <mts/model_io.h>
 #include <mts/share.h>
 
-#include "rules/builder.h"
+#include <string>
+#include <vector>
 
 namespace mts {
 
@@ -25,11 +25,10 @@ struct SymbolicShapes {
   std::vector<SharedInput> inputs;  // of the same index: the stand-ins
 };
 
-// Replaces what `facts[m]` knows in models[m]. With `independent` dimensions, models do not share stand-ins.
-SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts, bool independent);
+// Replaces what `facts[m]` knows in models[m]. Takes equal symbols of different models to be equal sizes.
+SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::vector<ShapeFacts>& facts);
 
-// The tensor, computed from the dimensions of the graph inputs that `builder`'s graph has. Symbols of model m are looked up
-// as they stand in the types of the inputs.
+// The tensor, computed from the dimensions of the graph inputs that `builder`'s graph has.
 ValueId emit_symbolic_shape(const SymbolicShape& shape, Builder& builder);
 
 }  // namespace mts

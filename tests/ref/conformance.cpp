@@ -111,7 +111,9 @@ CaseResult from_error(std::string name, const Error& error) {
 
 }  // namespace
 
-CaseResult run_case(const std::string& folder) {
+CaseResult run_case(const std::string& folder) { return run_case(folder, make_reference_session); }
+
+CaseResult run_case(const std::string& folder, const SessionMaker& make_session) {
   const std::string name = fs::path(folder).filename().string();
   const auto model = load_model((fs::path(folder) / "model.onnx").string(), "case");
   if (!model) {
@@ -120,7 +122,7 @@ CaseResult run_case(const std::string& folder) {
       result.outcome = CaseResult::Outcome::kUnsupported;  // opset
     return result;
   }
-  const auto session = make_reference_session(*model);
+  const auto session = make_session(*model);
   if (!session) return from_error(name, session.error());
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (!entry.is_directory()) continue;
