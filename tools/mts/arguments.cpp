@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "check/stored.h"
+#include "plan/profile.h"
 #include "progress.h"
 #include "terminal.h"
 
@@ -215,6 +216,14 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
   command.add_option("--threads", options.threads, "threads on the CPU; 0: one a core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_target_flag(CLI::App& command, std::string& target) {
+  std::vector<std::string_view> names;
+  for (const DeviceProfile& profile : profiles()) names.push_back(profile.name);
+  command.add_option("--target", target, fmt::format("device for which to plan: {}", fmt::join(names, ", ")))
+      ->type_name("NAME")
       ->capture_default_str();
 }
 

@@ -37,7 +37,7 @@ struct Flags {
 // Inputs from files in the order of the graph; with --random the others are drawn.
 Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags) {
   MTS_ASSIGN(const auto files, parse_inputs(flags.inputs));
-  MTS_ASSIGN(check::Binding binding, parse_dims(flags.dims));
+  MTS_ASSIGN(const check::Binding dims, parse_dims(flags.dims));
   MTS_ASSIGN(const auto ranges, parse_ranges(flags.ranges));
   std::vector<check::InputSpec> specs = check::specs_of(model.graph);
   std::vector<std::string> names;
@@ -57,17 +57,9 @@ Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags)
   }
   MTS_ASSIGN(const check::InputSource source,
              check::InputSource::open(std::move(specs), {ranges, files, {}, flags.seed}));
-  const std::vector<check::NamedType> undrawn = source.undrawn();
-  const std::vector<std::string> symbols = check::symbols_of(undrawn);
-  for (const auto& [symbol, size] : binding) {
-    if (std::ranges::find(symbols, symbol) != symbols.end() || source.fixed().contains(symbol)) continue;
-    return fail(ErrorCode::kUsage,
-                fmt::format("--dim {}={}: no drawn input has this dimension; there are: {}", symbol, size,
-                            symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))),
-                {model.path, {}, {}});
-  }
+  MTS_ASSIGN(check::Binding binding, check::resolve_dims(dims, source.symbols()));
   for (const auto& [symbol, size] : source.fixed()) binding[symbol] = size;
-  for (const std::string& symbol : symbols) binding.emplace(symbol, 1);
+  for (const std::string& symbol : source.symbols()) binding.emplace(symbol, 1);
   return source.make(binding);
 }
 
