@@ -148,6 +148,9 @@ def main():
         "sequential: the originals one after another; concat: in one file, nothing stitched; netfuse: every operator\n"
         "grouped, shared weights duplicated. faster: stitched against sequential."
     )
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > 2 * cores:
+        print(f"Other work keeps this machine busy (load {load:.0f} on {cores} cores): do not trust these latencies.")
     print(f"Took {time.monotonic() - started:.0f} s. The models are in {relative}/; look into one with")
     print(f"  {options.program} inspect {relative}/{names[0]}.onnx")
     for failure in failures:
