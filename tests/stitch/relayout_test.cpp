@@ -121,9 +121,14 @@ TEST(Relayout, MembersOfDifferentSizes) {
 }
 
 TEST(Relayout, NothingIsPlaceableThatCannotBeTakenApart) {
-  const std::vector<Type> symbols{type_with("N4"), type_with("S4")};  // sizes that may differ at run time
+  // Sizes that may differ at run time can be told apart only when inputs have them.
+  std::vector<Type> symbols{type_with("N4"), type_with("S4")};
+  EXPECT_EQ(placements_of(symbols), std::vector<Placement>({{0, Fold::kConcat}}));
+  (*symbols[1].shape)[0].symbol = "?S";
   EXPECT_TRUE(placements_of(symbols).empty());
-  const std::vector<Type> mixed{type_with("N4"), type_with("24")};
+  std::vector<Type> mixed{type_with("N4"), type_with("24")};
+  EXPECT_EQ(placements_of(mixed), std::vector<Placement>({{0, Fold::kConcat}}));
+  (*mixed[0].shape)[0].symbol = "?N";
   EXPECT_TRUE(placements_of(mixed).empty());
   const std::vector<Type> ranks{type_with("N4"), type_with("N44")};
   EXPECT_TRUE(placements_of(ranks).empty());
