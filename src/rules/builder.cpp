@@ -57,9 +57,13 @@ ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vec
 ValueId Builder::reshape(ValueId value, const Extents& from, const Extents& to) {
   if (from == to) return value;
   assert(can_reshape(from, to));
-  if (const WeightPtr& weight = graph_.value(value).weight) {
-    Dims dims;
-    for (const Extent& extent : to) dims.push_back(extent.factor);
+  const auto open_sizes = std::ranges::count_if(to, [](const Extent& e) { return !e.is_known(); });
+  if (const WeightPtr& weight = graph_.value(value).weight; weight != nullptr && open_sizes <= 1) {
+    int64_t known = 1;
+    for (const Extent& extent : to)
+      if (extent.is_known()) known *= extent.factor;
+    Dims dims;  // the one size without a number is what is left
+    for (const Extent& extent : to) dims.push_back(extent.is_known() ? extent.factor : weight->element_count() / known);
     return constant(Weight::reshape(weight, std::move(dims)));
   }
   const DType dtype = graph_.value(value).type.dtype;
