@@ -57,16 +57,13 @@ ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vec
 ValueId Builder::reshape(ValueId value, const Extents& from, const Extents& to) {
   if (from == to) return value;
   assert(can_reshape(from, to));
-  if (const WeightPtr& weight = graph_.value(value).weight) {
-    Dims dims;
-    int64_t named = 1;  // product of the sizes that are given as numbers
-    for (const Extent& extent : to) {
-      dims.push_back(extent.is_known() ? extent.factor : -1);
-      if (extent.is_known()) named *= extent.factor;
-    }
-    // A constant's sizes are numbers: at most one of `to` can be unknown, and it is what is left.
-    for (int64_t& dim : dims)
-      if (dim < 0) dim = weight->element_count() / named;
+  const auto open_sizes = std::ranges::count_if(to, [](const Extent& e) { return !e.is_known(); });
+  if (const WeightPtr& weight = graph_.value(value).weight; weight != nullptr && open_sizes <= 1) {
+    int64_t known = 1;
+    for (const Extent& extent : to)
+      if (extent.is_known()) known *= extent.factor;
+    Dims dims;  // the one size without a number is what is left
+    for (const Extent& extent : to) dims.push_back(extent.is_known() ? extent.factor : weight->element_count() / known);
     return constant(Weight::reshape(weight, std::move(dims)));
   }
   const DType dtype = graph_.value(value).type.dtype;

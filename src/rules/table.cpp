@@ -160,6 +160,8 @@ Proposal propose(const Lane& lane) {
     for (const Type& type : operand.types)
       if (type.rank() != operand.type().rank() || type.dtype != operand.type().dtype)
         return Proposal::refuse("ranks or element types differ between models");
+  // Without common subexpression elimination (netfuse) members may be one and the same: there is no model axis then.
+  if (std::ranges::none_of(lane.operands, &Operand::mapped)) return Proposal::refuse("its operands are the same for all models");
   Proposal proposal = rule->propose(lane);
   std::erase_if(proposal.options, [&](const Option& option) { return !legal(lane, option); });
   if (proposal.options.empty() && proposal.refusal.empty()) proposal.refusal = "shapes differ between models";

@@ -166,7 +166,7 @@ bool Trial::infer_outputs() {
     probes[i] = setting_.bindings.front();
     for (size_t letter = 0; letter < kVarying.size(); ++letter)
       if (setting_.symbolic.find(kVarying[letter]) != std::string::npos)
-        probes[i][kVarying[letter]].assign(setting_.members, 16 + 3 * static_cast<int64_t>(letter) + 40 * i);
+        probes[i][kVarying[letter]].assign(setting_.members, 16 + 3 * static_cast<int64_t>(letter) + 8 * i);
   }
   lane_.outputs.assign(case_.outputs, {});
   for (size_t member = 0; member < setting_.members; ++member) {
