@@ -8,6 +8,7 @@
 
 namespace mts::canon {
 
+Result<bool> check_operands(Model& model);
 Result<bool> constants_to_initializers(Model& model);
 Result<bool> infer_value_types(Model& model);
 Result<bool> eliminate_identity(Model& model);

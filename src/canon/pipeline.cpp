@@ -10,6 +10,8 @@ namespace mts {
 namespace {
 
 constexpr std::array kPasses = {
+    Pass{"check-operands", "refuses nodes whose operands do not fit their operator (changes no node)",
+         canon::check_operands},
     Pass{"constants-to-initializers",
          "Constant nodes, and constants of subgraphs -> initializers of the top graph",
          canon::constants_to_initializers},

@@ -59,7 +59,14 @@ ValueId Builder::reshape(ValueId value, const Extents& from, const Extents& to) 
   assert(can_reshape(from, to));
   if (const WeightPtr& weight = graph_.value(value).weight) {
     Dims dims;
-    for (const Extent& extent : to) dims.push_back(extent.factor);
+    int64_t named = 1;  // product of the sizes that are given as numbers
+    for (const Extent& extent : to) {
+      dims.push_back(extent.is_known() ? extent.factor : -1);
+      if (extent.is_known()) named *= extent.factor;
+    }
+    // A constant's sizes are numbers: at most one of `to` can be unknown, and it is what is left.
+    for (int64_t& dim : dims)
+      if (dim < 0) dim = weight->element_count() / named;
     return constant(Weight::reshape(weight, std::move(dims)));
   }
   const DType dtype = graph_.value(value).type.dtype;

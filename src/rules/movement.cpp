@@ -145,10 +145,6 @@ Proposal propose_gather(const Lane& lane) {
   if (indices.type().dtype != DType::kInt64 && indices.type().dtype != DType::kInt32)
     return Proposal::refuse("its indices are no integers");
   const Form tables = Form::fused({0, Fold::kConcat});
-  if (indices.once()) {
-    offer(tables, Form::once(), {0, Fold::kStacked}, kGatherTables, 2);
-    return proposal;
-  }
   for (const Placement& candidate : candidates_of(indices)) offer(tables, Form::fused({candidate.axis, Fold::kStacked}), {candidate.axis, Fold::kStacked}, kGatherTables, 2);
   return proposal;
 }
@@ -179,8 +175,7 @@ Values emit_gather(const Lane& lane, const Option& option, Span operands, Builde
   Dims offset_dims{models};
   for (int64_t m = 0; m < models; ++m) offsets.push_back(m * rows);
   for (int32_t i = position; i < indices.rank(); ++i) offset_dims.push_back(1);
-  const Extents extents = indices.mapped() ? operand_extents(lane, 1, option.operands[1])
-                                           : fused_extents(std::vector<Type>(lane.size(), indices.type()), {0, Fold::kStacked});
+  const Extents extents = operand_extents(lane, 1, option.operands[1]);
   const ValueId wrapped = builder.node("Mod", {operands[1], number({rows}, {})}, {}, builder.graph().value(operands[1]).type);
   const ValueId shifted_indices = builder.node("Add", {wrapped, number(std::move(offsets), std::move(offset_dims))}, {}, type_of(dtype, extents));
   return emit_like(std::move(prototype), lane, option, Values{operands[0], shifted_indices}, builder);

@@ -186,6 +186,11 @@ void Emitter::outputs() {
       const Number number = number_of(m, id);
       const Type type = options_.independent_dims ? interface_type(original, number) : original.type;
       ValueId value = bundles_.single(number);
+      if (graph_.is_input(value) &&
+          graph_.value(value).name == name) {  // an input that is an output under its own name
+        graph_.add_output(value);
+        continue;
+      }
       // A value can have one name only: a second output, an echoed input or a constant gets its own.
       const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
       if (!free) value = builder_.node("Identity", {value}, {}, type);

@@ -46,7 +46,8 @@ Result<void> check_input_names(const std::vector<Model>& models,
         return fail(ErrorCode::kUsage, "two inputs of the fused model would be called \"" + models[m].name +
                                            "/" + models[m].graph.value(id).name + "\"");
     for (const ValueId id : models[m].graph.outputs())
-      if (!names.insert(models[m].name + "/" + models[m].graph.value(id).name).second)
+      if (const bool echoed = models[m].graph.is_input(id) && !shared.contains({m, id});
+          !echoed && !names.insert(models[m].name + "/" + models[m].graph.value(id).name).second)
         return fail(ErrorCode::kUsage,
                     "an output of the fused model would have the name of another value: \"" + models[m].name +
                         "/" + models[m].graph.value(id).name + "\"");

@@ -22,7 +22,7 @@ std::vector<RuleCase> linear_cases() {
                    .legal = {{"mO", "batch: concat(0) once -> concat(0)"},
                              {"mO", "batch: interleaved(1) once -> interleaved(1)"},
                              {"mO", "batch: stacked(2) once -> stacked(2)"},
-                             {"oM", "fan_out: once concat(2) -> concat(2)"},
+                             {"oM", "fan_out: once concat(1) -> concat(2)"},
                              {"mM", "group: stacked(0) stacked(0) -> stacked(0)"}}});
   cases.push_back({.name = "MatMulOfHeads",
                    .op = "MatMul",

@@ -30,7 +30,7 @@ std::vector<RuleCase> movement_cases() {
   const Slot indices = any("N,S").as(DType::kInt64).in(-5, 4);
   cases.push_back({.name = "GatherRows", .op = "Gather", .slots = {any("5,4"), indices}, .exact = true, .ragged = "N",
                    .legal = {{"Om", "batch: once concat(0) -> concat(0)"}, {"Om", "batch: once interleaved(1) -> interleaved(1)"}, {"Mm", "group: concat(0) stacked(0) -> stacked(0)"},
-                             {"Mo", "fan_out: concat(0) once -> stacked(0)"}}});
+                             {"Mo", "fan_out: stacked(0) once -> stacked(0)"}}});
   cases.push_back({.name = "GatherRowsInt32", .op = "Gather", .slots = {any("5,4"), activation("N,S").as(DType::kInt32).in(-5, 4)}, .exact = true, .legal = {{"Mm", "group: concat(0) stacked(1) -> stacked(1)"}}});
   cases.push_back({.name = "GatherColumns", .op = "Gather", .slots = {any("N,5,H"), any("2").as(DType::kInt64).in(-5, 4)}, .attributes = {integer("axis", 1)}, .exact = true, .ragged = "N",
                    .legal = {{"mO", "batch: concat(0) once -> concat(0)"}, {"mO", "batch: stacked(2) once -> stacked(2)"}}});

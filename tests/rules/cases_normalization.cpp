@@ -26,7 +26,7 @@ std::vector<RuleCase> normalization_cases() {
   cases.push_back({.name = "LayerNormalization", .op = "LayerNormalization", .slots = {activation("N,S,6"), weight("6"), optional(weight("6"))}, .ragged = "NS", .legal = layer_norm});
   cases.push_back({.name = "LayerNormalizationOfTwoAxes", .op = "LayerNormalization", .slots = {activation("N,S,3,4"), weight("3,4"), optional(weight("3,4"))},
                    .attributes = {integer("axis", 2)}, .ragged = "N", .legal = layer_norm});
-  cases.push_back({.name = "LayerNormalizationWideScale", .op = "LayerNormalization", .slots = {activation("N,3,4"), weight("3,4"), optional(weight("4"))}, .ragged = "N"});
+  cases.push_back({.name = "LayerNormalizationWideScale", .op = "LayerNormalization", .slots = {activation("N,3,4"), weight("3,4"), optional(weight("4"))}, .ragged = "N", .refuses_all = true});
   cases.push_back({.name = "RMSNormalization", .op = "RMSNormalization", .slots = {activation("N,S,6"), weight("6")}, .opset = 23, .ragged = "N",
                    .legal = {{"mO", "batch: concat(0) once -> concat(0)"}, {"mM", "group: stacked(0) stacked(0) -> stacked(0)"}}});
   cases.push_back({.name = "InstanceNormalization", .op = "InstanceNormalization", .slots = {activation("N,4,H,W"), weight("4"), weight("4")}, .ragged = "N",

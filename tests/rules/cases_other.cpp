@@ -54,8 +54,8 @@ std::vector<RuleCase> other_cases() {
                    .exact = true, .ragged = "N", .legal = {{"mO--", "batch: concat(0) once -> concat(0)"}}});
   cases.push_back({.name = "MatMulInteger", .op = "MatMulInteger", .slots = {bytes("N,S,4", "om"), bytes("4,3", "OM"), optional(bytes("", "O")), optional(bytes("", "O"))},
                    .exact = true, .ragged = "N", .legal = {{"mOO-", "batch: concat(0) once once -> concat(0)"}}});
-  cases.push_back({.name = "MatMulIntegerOfBatches", .op = "MatMulInteger", .slots = {bytes("N,S,4", "m"), bytes("N,4,3", "oO")}, .exact = true});
-  cases.push_back({.name = "MatMulIntegerZeroPerRow", .op = "MatMulInteger", .slots = {bytes("S,4", "m"), bytes("4,3", "O"), bytes("S", "O")}, .exact = true});
+  cases.push_back({.name = "MatMulIntegerOfBatches", .op = "MatMulInteger", .slots = {bytes("N,S,4", "m"), bytes("N,4,3", "oO")}, .exact = true, .refuses_all = true});
+  cases.push_back({.name = "MatMulIntegerZeroPerRow", .op = "MatMulInteger", .slots = {bytes("S,4", "m"), bytes("4,3", "O"), bytes("S", "O")}, .exact = true, .refuses_all = true});
 
   cases.push_back({.name = "Attention", .op = "Attention", .slots = {activation("N,2,S,4"), activation("N,2,T,4"), activation("N,2,T,4"), optional(any("S,T"))}, .opset = 23, .ragged = "N",
                    .legal = {{"mmm-", "batch: concat(0) concat(0) concat(0) -> concat(0)"}, {"mmmO", "batch: concat(0) concat(0) concat(0) once -> concat(0)"}}});

@@ -2,6 +2,7 @@
 // offers is emitted, run with the reference evaluator and compared with the members run one by one.
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,10 @@ struct RuleCase {
   std::string ragged = {};                // letters that may also differ between members
   std::vector<Expected> legal = {};       // offered, whatever the sizes
   std::vector<std::string> refused = {};  // mappings for which nothing is offered, with a reason
+  bool refuses_all = false;               // all of them
 };
+
+void PrintTo(const RuleCase& rule_case, std::ostream* out);
 
 // Every case; defined in the files cases_*.cpp.
 std::vector<RuleCase> all_cases();
