@@ -30,12 +30,13 @@ struct Plane {  // the input as [outer, height, width, inner]
 double source_position(int64_t x, int64_t in, int64_t out, double scale, const std::string& mode) {
   const auto position = static_cast<double>(x);
   if (mode == "asymmetric") return position / scale;
-  if (mode == "align_corners")
-    return out == 1 ? 0 : position * static_cast<double>(in - 1) / static_cast<double>(out - 1);
-  if (mode == "pytorch_half_pixel" && out == 1) return 0;
+  // ONNX's reference counts with the unrounded length, scale * in, here.
+  const double length = scale * static_cast<double>(in);
+  if (mode == "align_corners") return length == 1 ? 0 : position * static_cast<double>(in - 1) / (length - 1);
+  if (mode == "pytorch_half_pixel" && length == 1) return 0;
   double offset = 0;
   if (mode == "half_pixel_symmetric") {
-    const double adjustment = static_cast<double>(out) / (scale * static_cast<double>(in));
+    const double adjustment = static_cast<double>(out) / length;
     offset = static_cast<double>(in) / 2 * (1 - adjustment);
   }
   return offset + (position + 0.5) / scale - 0.5;
