@@ -8,6 +8,8 @@ find_package(spdlog REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(XxHash REQUIRED)
+set(OPENSSL_USE_STATIC_LIBS ON)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256
 
 if(MTS_BUILD_TOOLS)
   find_package(CLI11 REQUIRED)

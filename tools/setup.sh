@@ -161,9 +161,9 @@ prepare_machine() {
     export CXX
   fi
   local packages=(
-    ca-certificates ccache python3 python3-pip python3-venv
-    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libxxhash-dev
-    nlohmann-json3-dev protobuf-compiler)
+    ca-certificates python3 python3-pip python3-venv
+    libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libssl-dev
+    libxxhash-dev nlohmann-json3-dev protobuf-compiler)
   has cmake || packages+=(cmake)
   has ninja || packages+=(ninja-build)
   [ -n "${CXX:-}" ] || find_compiler || packages+=("$(compiler_package)")

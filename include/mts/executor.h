@@ -1,15 +1,16 @@
 // The bundled executor: compiles a model for a device and runs it.
 #pragma once
 
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
-#include <mts/tensor.h>
 
 namespace mts {
 
@@ -18,7 +19,7 @@ struct ExecutorOptions {
   int threads = 0;             // 0: all cores
 };
 
-struct MemoryUse {       // bytes
+struct MemoryUse {         // bytes
   uint64_t weights = 0;    // resident constants, packed copies included
   uint64_t arena = 0;      // activations
   uint64_t workspace = 0;  // scratch of kernels
@@ -29,12 +30,17 @@ struct MemoryUse {       // bytes
 class Session {
  public:
   virtual ~Session() = default;
-  // Runs once. Shapes may change from call to call (the plan is specialised per set of input shapes and cached).
+  // Runs once. Shapes may change from call to call (the plan is specialised per set of input shapes and
+  // cached).
   virtual Result<std::vector<Datum>> run(std::span<const Datum> inputs) = 0;
   virtual MemoryUse memory() const = 0;  // of the latest run's shapes
 };
 
-// kUnsupported names the operator and node that the device cannot run; kDevice when the device or its libraries are absent.
+// kUnsupported names the operator and node that the device cannot run; kDevice when the device or its
+// libraries are absent.
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options = {});
+
+// The libraries that the executor runs on and their versions: {"oneDNN", "3.2.0"}.
+std::vector<std::pair<std::string, std::string>> executor_versions();
 
 }  // namespace mts

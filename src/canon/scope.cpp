@@ -149,6 +149,13 @@ const Node* producer_of(const Graph& graph, ValueId id, std::string_view op_type
   return node != nullptr && node->is(op_type) ? node : nullptr;
 }
 
+void transpose_in_place(Graph& graph, ValueId constant) {
+  Value& value = graph.value(constant);
+  value.weight = Weight::transpose(value.weight, {1, 0});
+  value.type = Type::tensor(value.weight->dtype(),
+                            {Dim::known(value.weight->dims()[0]), Dim::known(value.weight->dims()[1])});
+}
+
 bool same_shape(const Type& a, const Type& b) {
   if (!a.has_rank() || !b.has_rank() || a.rank() != b.rank()) return false;
   return std::ranges::equal(*a.shape, *b.shape, [](const Dim& x, const Dim& y) { return x.same_as(y); });

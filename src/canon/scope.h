@@ -90,6 +90,9 @@ const Node* producer_of(const Graph& graph, ValueId id);
 // Like producer_of, but only an ai.onnx operator of this type.
 const Node* producer_of(const Graph& graph, ValueId id, std::string_view op_type);
 
+// Turns a 2-D constant of this graph; its readers are the caller's business.
+void transpose_in_place(Graph& graph, ValueId constant);
+
 // Provably equal shapes: ranks known and every dimension same_as the other's.
 bool same_shape(const Type& a, const Type& b);
 

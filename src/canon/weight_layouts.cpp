@@ -64,26 +64,27 @@ Demand demand_of(const Graph& graph, ValueId id) {
 }
 
 // Stores `from` transposed and adapts its uses. Precondition: they are Gemms and MatMuls.
-void turn(Model& model, const Stored& from, const WeightPtr& weight, const Scope& scope) {
-  Graph& graph = model.graph;
-  const std::string base = graph.value(from.value).name + "_t";
-  const ValueId turned = scope.add_constant(base, weight);
-  const std::vector<Use> uses = graph.uses(from.value);
+void turn(const Scope& scope, ValueId from, const WeightPtr& weight) {
+  Graph& graph = scope.graph();
+  const Type old_type = graph.value(from).type;
+  transpose_in_place(graph, from);
+  graph.value(from).weight = weight;  // the same content: one object for all models
   ValueId back = kNoValue;
+  const std::vector<Use> uses = graph.uses(from);
   for (const Use& use : uses) {
     Node& node = graph.node(use.node);
-    if (is_flexible(graph, use)) {
-      node.set("transB", node.int_or("transB", 0) == 0 ? int64_t{1} : int64_t{0});
-      graph.set_input(use.node, 1, turned);
-      continue;
+    if (!is_flexible(graph, use)) {
+      if (back == kNoValue)
+        back = scope.insert(graph.order().front(),
+                            make_node("Transpose", {from}, {}, {{"perm", std::vector<int64_t>{1, 0}, {}}}),
+                            graph.value(from).name + "_back", old_type);
+      graph.set_input(use.node, static_cast<size_t>(use.input), back);
+    } else if (node.int_or("transB", 0) == 0) {
+      node.set("transB", int64_t{1});
+    } else {
+      node.remove("transB");
     }
-    if (back == kNoValue)
-      back = scope.insert(graph.order().front(),
-                          make_node("Transpose", {turned}, {}, {{"perm", std::vector<int64_t>{1, 0}, {}}}),
-                          base + "_back", graph.value(from.value).type);
-    graph.set_input(use.node, static_cast<size_t>(use.input), back);
   }
-  graph.value(from.value).weight = nullptr;
 }
 
 // One content in two layouts: `one` and `other` hold the values of each.
@@ -107,10 +108,9 @@ bool settle(std::vector<Model>& models, const std::vector<Stored>& one, const st
   const auto& turned = turn_other ? other : one;
   const WeightPtr kept = (turn_other ? one : other).front().weight;
   for (const Stored& s : turned) {
-    Model& model = models[s.model];
-    Names names(model.graph);
-    const Scope scope(model.graph, nullptr, kNoNode, names);
-    turn(model, s, kept, scope);
+    Graph& graph = models[s.model].graph;
+    Names names(graph);
+    turn(Scope(graph, nullptr, kNoNode, names), s.value, kept);
   }
   return true;
 }

@@ -88,6 +88,7 @@ Result<std::vector<ModelEntry>> entries_of(const Model& fused) {
     for (const nlohmann::json& item : nlohmann::json::parse(*text)) {
       ModelEntry entry;
       entry.name = item.at("name");
+      entry.position = entries.size();
       entry.sha256 = item.value("sha256", "");
       entry.inputs = item.at("inputs").get<std::map<std::string, std::string>>();
       entry.outputs = item.at("outputs").get<std::map<std::string, std::string>>();
@@ -108,19 +109,25 @@ Result<std::vector<ModelEntry>> match(const Model& fused, const std::vector<Mode
   if (entries.empty()) {
     for (const Model& original : originals) {
       MTS_ASSIGN(ModelEntry entry, entry_by_name(fused, original));
+      entry.position = matched.size();
       matched.push_back(std::move(entry));
     }
     return matched;
   }
   std::vector<bool> taken(entries.size());
   for (const Model& original : originals) {
-    size_t at = 0;
-    while (at < entries.size() && (taken[at] || entries[at].name != original.name)) ++at;
-    if (at == entries.size()) {
-      const Result<std::string> digest = sha256_of_file(original.path);
-      at = 0;
-      while (at < entries.size() && (taken[at] || !digest || entries[at].sha256 != *digest)) ++at;
-    }
+    const std::string digest =
+        original.path.empty() ? "" : sha256_of_file(original.path).value_or(std::string());
+    const auto find = [&](auto fits) {
+      size_t place = 0;
+      while (place < entries.size() && (taken[place] || !fits(entries[place]))) ++place;
+      return place;
+    };
+    const auto named = [&](const ModelEntry& entry) { return entry.name == original.name; };
+    const auto same = [&](const ModelEntry& entry) { return !digest.empty() && entry.sha256 == digest; };
+    size_t at = find([&](const ModelEntry& entry) { return named(entry) && same(entry); });
+    if (at == entries.size()) at = find(same);
+    if (at == entries.size()) at = find(named);
     if (at == entries.size()) {
       std::vector<std::string> names;
       for (const ModelEntry& entry : entries) names.push_back(entry.name);
@@ -132,6 +139,7 @@ Result<std::vector<ModelEntry>> match(const Model& fused, const std::vector<Mode
     taken[at] = true;
     MTS_TRY(check_entry(fused, original, entries[at]));
     matched.push_back(entries[at]);
+    matched.back().given_sha256 = digest;
   }
   const auto missing = std::ranges::find(taken, false);
   if (missing != taken.end()) {

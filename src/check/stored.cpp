@@ -4,7 +4,7 @@ namespace mts::check {
 namespace {
 
 void add(std::vector<Stored>& out, std::string name, const Weight& weight) {
-  out.push_back({std::move(name), weight.dtype(), weight.byte_size(), weight.digest()});
+  out.push_back({std::move(name), weight.dtype(), weight.dims(), weight.byte_size(), weight.digest()});
 }
 
 void collect(const Graph& graph, std::vector<Stored>& out) {
@@ -16,6 +16,8 @@ void collect(const Graph& graph, std::vector<Stored>& out) {
     const Node& node = graph.node(id);
     for (const Attribute& attribute : node.attributes) {
       if (const auto* weight = std::get_if<WeightPtr>(&attribute.value)) {
+        // The one element that ConstantOfShape repeats is a parameter of the operator, no weight.
+        if (node.is("ConstantOfShape")) continue;
         add(out, node.label(), **weight);
       } else if (const auto* weights = std::get_if<std::vector<WeightPtr>>(&attribute.value)) {
         for (const WeightPtr& each : *weights) add(out, node.label(), *each);

@@ -15,6 +15,7 @@ namespace mts::check {
 struct Stored {
   std::string name;  // of the initializer, or label of the node with the attribute
   DType dtype = DType::kUndefined;
+  Dims dims;
   uint64_t bytes = 0;
   Digest digest;
 };

@@ -14,7 +14,8 @@ namespace {
 
 using Structural = VerifyReport::Structural;
 
-// A constant that no input holds and that is not larger than this was generated (shapes, ones, zero biases).
+// A constant that no input holds in this shape and that is not larger than this was generated (shapes, ones,
+// zero biases).
 constexpr uint64_t kGenerated = 1024;
 
 Structural check_onnx(const Model& fused) {
@@ -37,19 +38,22 @@ Structural check_weights(const Model& fused, const std::vector<Model>& originals
 
   Contents unique;
   for (const Model& original : originals) unique.merge(contents_of(stored_in(original.graph)));
-  std::map<Digest, int64_t> copies;
+  std::map<Digest, std::set<Dims>> shapes;  // in which content is stored
   uint64_t stored_bytes = 0;
   uint64_t generated_bytes = 0;
   std::vector<std::string> repeated;
   uint64_t repeated_bytes = 0;
   for (const Stored& each : stored_in(fused.graph)) {
     if (!is_weight(each.dtype)) continue;
-    const bool generated = !unique.contains(each.digest) && each.bytes <= kGenerated;
+    std::set<Dims>& seen = shapes[each.digest];
+    const bool again = !seen.empty();
+    // One small content in two shapes (a scalar and a vector of one element) cannot be one initializer.
+    const bool fresh = seen.insert(each.dims).second;
+    const bool generated = each.bytes <= kGenerated && (!unique.contains(each.digest) || (again && fresh));
     (generated ? generated_bytes : stored_bytes) += each.bytes;
-    if (!generated && ++copies[each.digest] > 1) {
-      repeated_bytes += each.bytes;
-      if (repeated.size() < 3) repeated.push_back(each.name);
-    }
+    if (!again || generated) continue;
+    repeated_bytes += each.bytes;
+    if (repeated.size() < 3) repeated.push_back(each.name);
   }
   const uint64_t unique_bytes = total(unique);
   result.passed = stored_bytes <= unique_bytes && repeated.empty();
@@ -113,7 +117,10 @@ Structural check_names(const Model& fused, const std::vector<Model>& originals,
   std::vector<std::string> problems;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
-  for (size_t m = 0; m < originals.size(); ++m) {
+  std::vector<size_t> order(entries.size());
+  for (size_t m = 0; m < entries.size(); ++m) order[m] = m;
+  std::ranges::sort(order, {}, [&](size_t m) { return entries[m].position; });
+  for (const size_t m : order) {
     const Graph& graph = originals[m].graph;
     for (const std::string& name : names_in_order(graph, graph.inputs())) {
       const std::string& mapped = entries[m].inputs.at(name);
@@ -219,9 +226,8 @@ Structural check_files(const std::vector<Model>& originals, const std::vector<Mo
   Structural result{.check = "originals' files", .passed = true, .enforced = false};
   std::vector<std::string> other;
   for (size_t m = 0; m < originals.size(); ++m) {
-    if (entries[m].sha256.empty() || originals[m].path.empty()) continue;
-    const Result<std::string> digest = sha256_of_file(originals[m].path);
-    if (!digest || *digest != entries[m].sha256) other.push_back(originals[m].path);
+    if (entries[m].sha256.empty() || entries[m].given_sha256.empty()) continue;
+    if (entries[m].given_sha256 != entries[m].sha256) other.push_back(originals[m].path);
   }
   result.passed = other.empty();
   if (!other.empty()) result.detail = fmt::format("not what was stitched: {}", fmt::join(other, ", "));

@@ -1,7 +1,7 @@
 #include "check/compare.h"
 #include "check/dimensions.h"
 #include "check/inputs.h"
-#include "check/mapping.h"
+#include "check/pairing.h"
 #include "check/precision.h"
 #include "check/structure.h"
 #include "check/ties.h"
@@ -22,44 +22,6 @@ namespace check {
 namespace {
 
 using Run = VerifyReport::Run;
-
-size_t position_of(const Graph& graph, const std::vector<ValueId>& values, const std::string& name) {
-  size_t at = 0;
-  while (at < values.size() && graph.value(values[at]).name != name) ++at;
-  return at;
-}
-
-// What an original knows about an input may be missing from the fused model's declaration.
-Type merge(Type type, const Type& other) {
-  if (!type.has_rank()) return type.is_tensor() && other.has_rank() ? other : type;
-  if (!other.has_rank() || other.rank() != type.rank()) return type;
-  for (size_t axis = 0; axis < type.rank(); ++axis) {
-    Dim& dim = (*type.shape)[axis];
-    const Dim& theirs = (*other.shape)[axis];
-    if (!dim.is_known() && (theirs.is_known() || !dim.is_symbolic())) dim = theirs;
-  }
-  return type;
-}
-
-std::vector<InputSpec> specs_of_fused(const Model& fused, const std::vector<Model>& originals,
-                                      const std::vector<ModelEntry>& entries) {
-  std::vector<InputSpec> specs;
-  for (const ValueId input : fused.graph.inputs()) {
-    const Value& value = fused.graph.value(input);
-    InputSpec spec{value.name, {}, value.type, usage_of(fused.graph, input)};
-    for (size_t m = 0; m < originals.size(); ++m) {
-      const Graph& graph = originals[m].graph;
-      for (const ValueId own : graph.inputs()) {
-        if (entries[m].inputs.at(graph.value(own).name) != value.name) continue;
-        spec.aliases.push_back(graph.value(own).name);
-        spec.type = merge(std::move(spec.type), graph.value(own).type);
-        spec.usage = intersect(spec.usage, usage_of(graph, own));
-      }
-    }
-    specs.push_back(std::move(spec));
-  }
-  return specs;
-}
 
 // Finds outputs whose comparison proves nothing.
 class Degeneracy {
@@ -122,11 +84,11 @@ class Verification {
       : fused_(fused), originals_(originals), factory_(sessions), options_(options) {}
 
   Result<VerifyReport> run() {
-    MTS_ASSIGN(entries_, match(fused_, originals_));
-    report_.structural = check_structure(fused_, originals_, entries_);
-    MTS_ASSIGN(InputSource inputs,
-               InputSource::open(specs_of_fused(fused_, originals_, entries_),
-                                 {options_.ranges, {}, options_.inputs_directory, options_.seed}));
+    MTS_ASSIGN(pairing_, Pairing::create(fused_, originals_));
+    report_.structural = check_structure(fused_, originals_, pairing_.entries());
+    MTS_ASSIGN(
+        InputSource inputs,
+        InputSource::open(pairing_.specs(), {options_.ranges, {}, options_.inputs_directory, options_.seed}));
     MTS_ASSIGN(const std::vector<std::vector<Binding>> trials, trials_for(inputs));
     for (const Model& original : originals_) {
       MTS_ASSIGN(sessions_.emplace_back(), factory_(original));
@@ -174,14 +136,7 @@ class Verification {
   Result<std::vector<std::vector<Binding>>> trials_for(const InputSource& inputs) {
     const std::vector<NamedType> undrawn = inputs.undrawn();
     const std::vector<std::string> symbols = symbols_of(undrawn);
-    for (const auto& [symbol, size] : options_.dims) {
-      const bool loaded = inputs.fixed().contains(symbol);
-      if (std::ranges::find(symbols, symbol) != symbols.end() || loaded) continue;
-      return fail(ErrorCode::kUsage,
-                  fmt::format("--dim {}={}: no input has this dimension; there are: {}", symbol, size,
-                              symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))));
-    }
-    Binding fixed = options_.dims;
+    MTS_ASSIGN(Binding fixed, resolve_dims(options_.dims, inputs.symbols()));
     for (const auto& [symbol, size] : inputs.fixed()) fixed[symbol] = size;
     if (options_.bindings.empty()) return default_bindings(undrawn, originals_.size(), fixed);
     std::vector<std::vector<Binding>> trials;
@@ -193,20 +148,10 @@ class Verification {
     return trials;
   }
 
-  std::vector<Datum> inputs_of(size_t model, const std::vector<Datum>& data) const {
-    std::vector<Datum> own;
-    const Graph& graph = originals_[model].graph;
-    for (const ValueId input : graph.inputs()) {
-      const std::string& mapped = entries_[model].inputs.at(graph.value(input).name);
-      own.push_back(data[position_of(fused_.graph, fused_.graph.inputs(), mapped)]);
-    }
-    return own;
-  }
-
   Result<std::vector<std::vector<Datum>>> run_originals(const std::vector<Datum>& data) {
     std::vector<std::vector<Datum>> results;
     for (size_t m = 0; m < originals_.size(); ++m) {
-      Result<std::vector<Datum>> outputs = sessions_[m]->run(inputs_of(m, data));
+      Result<std::vector<Datum>> outputs = sessions_[m]->run(pairing_.inputs_of(m, data));
       if (!outputs) {
         Error error = std::move(outputs).error();
         if (error.where.file.empty())
@@ -226,14 +171,14 @@ class Verification {
       const Graph& graph = originals_[m].graph;
       for (size_t i = 0; i < graph.outputs().size(); ++i) {
         const std::string& name = graph.value(graph.outputs()[i]).name;
-        const std::string& mapped = entries_[m].outputs.at(name);
+        const std::string& mapped = pairing_.fused_output(m, i);
         if (!outputs) {
           run.outputs.push_back(
               {mapped, false, 0, 0, "the fused model does not run: " + outputs.error().to_string()});
           continue;
         }
         const Datum& reference = references[m][i];
-        const Datum& fused = (*outputs)[position_of(fused_.graph, fused_.graph.outputs(), mapped)];
+        const Datum& fused = (*outputs)[pairing_.fused_position(mapped)];
         OutputDifference difference = compare(mapped, reference, fused, tolerances_[m][i]);
         if (!difference.passed) {
           MTS_ASSIGN(const bool tie, is_tie(m, i, data, reference, fused));
@@ -260,7 +205,7 @@ class Verification {
     instrumented.graph = std::move(*original.graph.clone());
     instrumented.graph.add_output(index->data);
     MTS_ASSIGN(const std::unique_ptr<Session> session, factory_(instrumented));
-    MTS_ASSIGN(const std::vector<Datum> outputs, session->run(inputs_of(m, data)));
+    MTS_ASSIGN(const std::vector<Datum> outputs, session->run(pairing_.inputs_of(m, data)));
     const Tensor* values = outputs.back().tensor();
     if (values == nullptr || !is_float(values->dtype())) return false;
     const double relative =
@@ -272,7 +217,7 @@ class Verification {
   const std::vector<Model>& originals_;
   const SessionFactory& factory_;
   const VerifyOptions& options_;
-  std::vector<ModelEntry> entries_;
+  Pairing pairing_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::unique_ptr<Session> fused_session_;
   std::vector<std::vector<Tolerance>> tolerances_;

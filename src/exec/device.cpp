@@ -42,3 +42,11 @@ const DeviceEntry* find_device(std::string_view name) {
 }
 
 }  // namespace mts::exec
+
+namespace mts {
+
+std::vector<std::pair<std::string, std::string>> executor_versions() {
+  return {{"oneDNN", exec::onednn_version()}};
+}
+
+}  // namespace mts

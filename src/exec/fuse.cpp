@@ -2,8 +2,10 @@
 //   1. activations: a cluster of steps that computes a known function of one value (x * 0.5 * (1 + erf(x
 //   / 1.41))) becomes
 //      one instruction. The function is recognised by its values, so every way of writing it is found.
-//   2. epilogues: elementwise steps that follow a kernel step join it, as far as the backend accepts.
-//   3. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over
+//   2. views: Reshape, then an activation -> activation, then Reshape, so that the activation meets its
+//   producer.
+//   3. epilogues: elementwise steps that follow a kernel step join it, as far as the backend accepts.
+//   4. runs: what is left joins the elementwise step that feeds it, so that a chain makes one pass over
 //   memory.
 #include "exec/compile.h"
 #include "exec/interpret.h"
@@ -44,6 +46,7 @@ class Fuser {
 
   void run() {
     for (size_t i = 0; i < plan_.steps.size(); ++i) recognise(i);
+    for (size_t i = 0; i < plan_.steps.size(); ++i) sink_view(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_epilogue(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_run(i);
     std::vector<Step> kept;
@@ -186,7 +189,70 @@ class Fuser {
     add_reader(root, last);
   }
 
-  // ---- 2. epilogues
+  // ---- 2. views
+
+  // Whether the step does the same before the view: its other operands are scalars, or one value an element
+  // of a last axis that the view leaves alone.
+  bool commutes_with_view(const Step& step, ValueIndex viewed, ValueIndex source) const {
+    const Dims &before = dims(source), &after = dims(viewed);
+    const bool same_last = !before.empty() && !after.empty() && before.back() == after.back();
+    return std::all_of(step.inputs.begin(), step.inputs.end(), [&](ValueIndex v) {
+      if (v == viewed || scalar(v)) return true;
+      return same_last && plan_.value(v).is_constant() && element_count(dims(v)) == after.back() &&
+             dims(v).back() == after.back() && dims(v).size() <= before.size();
+    });
+  }
+
+  void sink_view(size_t i) {
+    if (dead_[i] || !is_elementwise(plan_.steps[i])) return;
+    Step& step = plan_.steps[i];
+    for (const ValueIndex viewed : step.inputs) {
+      const int32_t producer = producer_[at(viewed)];
+      if (producer < 0 || dims(viewed) != dims(step.outputs[0])) continue;
+      Step& view = plan_.steps[static_cast<size_t>(producer)];
+      const bool only_here = std::all_of(readers_[at(viewed)].begin(), readers_[at(viewed)].end(),
+                                         [&](int32_t reader) { return reader == static_cast<int32_t>(i); });
+      if (view.kind != StepKind::kView || !only_here) continue;
+      const ValueIndex source = view.inputs[0];
+      const int32_t maker = producer_[at(source)];
+      if (maker < 0 || plan_.steps[static_cast<size_t>(maker)].kind == StepKind::kHost || !read_once(source))
+        continue;
+      if (plan_.value(source).dtype != DType::kFloat32 || !commutes_with_view(step, viewed, source)) continue;
+      swap_with_view(static_cast<size_t>(producer), i, viewed, source);
+      return;
+    }
+  }
+
+  // view: source -> viewed, step: viewed -> result  becomes  step: source -> done, view: done -> result.
+  void swap_with_view(size_t view, size_t step, ValueIndex viewed, ValueIndex source) {
+    const auto done = static_cast<ValueIndex>(plan_.values.size());
+    PlanValue value = plan_.value(source);
+    value.name = plan_.value(plan_.steps[step].outputs[0]).name + "/before";
+    value.id = kNoValue;
+    plan_.values.push_back(std::move(value));
+    producer_.push_back(static_cast<int32_t>(view));
+    readers_.push_back({static_cast<int32_t>(step)});
+
+    Step work = plan_.steps[step], shape = plan_.steps[view];
+    for (ValueIndex input : work.inputs) drop_reader(input, step);
+    drop_reader(source, view);
+    shape.outputs = work.outputs;
+    shape.inputs[0] = done;
+    for (ValueIndex& input : work.inputs) {
+      if (input == viewed) input = source;
+      add_reader(input, view);
+    }
+    work.outputs = {done};
+    for (size_t k = 1; k < shape.inputs.size(); ++k) {
+      drop_reader(shape.inputs[k], view);
+      add_reader(shape.inputs[k], step);
+    }
+    producer_[at(viewed)] = -1;
+    plan_.steps[view] = std::move(work);
+    plan_.steps[step] = std::move(shape);
+  }
+
+  // ---- 3. epilogues
 
   void join_epilogue(size_t i) {
     if (dead_[i] || !is_elementwise(plan_.steps[i]) || plan_.steps[i].program.code.size() != 1) return;
@@ -260,7 +326,7 @@ class Fuser {
     plan_.steps[to] = std::move(joined);
   }
 
-  // ---- 3. runs
+  // ---- 4. runs
 
   void join_run(size_t i) {
     for (bool changed = true; changed;) {

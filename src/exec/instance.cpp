@@ -5,6 +5,7 @@
 #include "exec/memory.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -233,12 +234,17 @@ Result<void> PlanInstance::run_host(const Step& step, std::span<const Datum> inp
 Result<std::vector<Datum>> PlanInstance::run(std::span<const Datum> inputs) {
   point_at(inputs);
   const Pointers pointers{pointers_.data(), memory_.workspace.mutable_data()};
+  using Clock = std::chrono::steady_clock;
+  if (step_seconds_ != nullptr) step_seconds_->assign(plan_.steps.size(), 0);
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    const Clock::time_point start = step_seconds_ == nullptr ? Clock::time_point() : Clock::now();
     if (kernels_[i] != nullptr) {
       MTS_TRY(kernels_[i]->launch(pointers));
     } else if (plan_.steps[i].kind == StepKind::kHost) {
       MTS_TRY(run_host(plan_.steps[i], inputs));
     }
+    if (step_seconds_ != nullptr)
+      (*step_seconds_)[i] = std::chrono::duration<double>(Clock::now() - start).count();
   }
   std::vector<Datum> outputs;
   for (ValueIndex output : plan_.outputs) outputs.push_back(datum_of(output, inputs));

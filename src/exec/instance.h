@@ -33,6 +33,8 @@ class PlanInstance {
   Result<std::vector<Datum>> run(std::span<const Datum> inputs);
 
   const ExecPlan& plan() const { return plan_; }
+  // Fills `seconds` with the time of each step from the next run on; null: no timing (the default).
+  void profile(std::vector<double>* seconds) { step_seconds_ = seconds; }
   uint64_t arena_bytes() const;  // activations, output blocks included
   uint64_t workspace_bytes() const { return workspace_bytes_; }
   uint64_t resident_constant_bytes() const { return constant_bytes_; }  // constants read as they are
@@ -60,6 +62,7 @@ class PlanInstance {
   std::vector<Datum> datums_;                       // kHost, by slot
   const std::byte* arena_ = nullptr;                // what pointers_ was made for
   uint64_t workspace_bytes_ = 0, constant_bytes_ = 0;
+  std::vector<double>* step_seconds_ = nullptr;
 };
 
 }  // namespace mts::exec

@@ -61,8 +61,7 @@ class GraphInference {
                       std::vector<bool>(graph_.value_count())};
     for (size_t i = 0; i < graph_.value_count(); ++i) {
       const Type& type = graph_.value(static_cast<ValueId>(i)).type;
-      if (!facts_.content[i] || (type.dtype != DType::kInt64 && type.dtype != DType::kInt32)) continue;
-      if (!type.has_rank() || type.rank() > 1) continue;
+      if (!facts_.content[i] || !may_have_content(type) || type.dtype == DType::kBool) continue;
       bool known = facts_.content[i]->dim_size() == 0;
       for (const auto& dim : facts_.content[i]->dim()) {
         result.content[i].push_back(decode_dim(dim.has_dim_value(), dim.dim_value(), dim.dim_param()));
@@ -146,9 +145,27 @@ class GraphInference {
     for (size_t i = 0; i < node.outputs.size(); ++i)
       if (node.outputs[i] != kNoValue) set_type(node.outputs[i], decode_type(*context.getOutputType(i)));
     if (node.is("Constant")) remember_constant(node);
-    NodePropagation propagation(context, node, facts_);
-    if (schema.has_data_propagation_function()) schema.GetDataPropagationFunction()(propagation);
-    propagate_more(node, propagation);
+    if (node.subgraphs().empty()) propagate_content(node);
+  }
+
+  // Contents of shape arithmetic, and the output shapes that follow from them.
+  void propagate_content(const Node& node) {
+    std::vector<Type> input_types, output_types;
+    std::vector<const Content*> inputs;
+    for (const ValueId id : node.inputs) {
+      input_types.push_back(id == kNoValue ? Type() : graph_.value(id).type);
+      auto* content = id == kNoValue ? nullptr : &facts_.content[index(id)];
+      if (content != nullptr && !*content) *content = open_content(input_types.back());
+      inputs.push_back(content != nullptr && *content ? &**content : nullptr);
+    }
+    if (auto shape = refine_shape(node, inputs, input_types); shape && node.outputs[0] != kNoValue)
+      set_type(node.outputs[0], Type::tensor(graph_.value(node.outputs[0]).type.dtype, std::move(*shape)));
+    for (const ValueId id : node.outputs)
+      output_types.push_back(id == kNoValue ? Type() : graph_.value(id).type);
+    auto contents = propagate(node, inputs, input_types, output_types);
+    for (size_t i = 0; i < contents.size(); ++i)
+      if (contents[i] && node.outputs[i] != kNoValue)
+        facts_.content[index(node.outputs[i])] = std::move(contents[i]);
   }
 
   void remember_constant(const Node& node) {

@@ -3,6 +3,8 @@
 // nothing has to be serialised and an operator that fails or is unknown only leaves its own outputs open.
 #pragma once
 
+#include "onnx/shape_values.h"
+
 #include <mts/graph.h>
 
 #include <deque>
@@ -22,8 +24,8 @@ struct ValueFacts {
   explicit ValueFacts(size_t count) : types(count), data(count, nullptr), content(count) {}
 
   std::vector<onnx::TypeProto> types;
-  std::vector<const onnx::TensorProto*> data;                  // small constants
-  std::vector<std::optional<onnx::TensorShapeProto>> content;  // of small integer tensors: one dim an element
+  std::vector<const onnx::TensorProto*> data;   // small constants
+  std::vector<std::optional<Content>> content;  // see shape_values.h
   std::deque<onnx::TensorProto> owned_data;
 };
 
@@ -62,32 +64,5 @@ class NodeInference final : public onnx::InferenceContext {
   std::vector<onnx::TypeProto> outputs_;
   std::map<std::string, std::unique_ptr<Subgraph>> subgraphs_;
 };
-
-class NodePropagation final : public onnx::DataPropagationContext {
- public:
-  NodePropagation(NodeInference& inference, const Node& node, ValueFacts& facts)
-      : inference_(inference), node_(node), facts_(facts) {}
-
-  const onnx::AttributeProto* getAttribute(const std::string& name) const override {
-    return inference_.getAttribute(name);
-  }
-  size_t getNumInputs() const override { return inference_.getNumInputs(); }
-  const onnx::TypeProto* getInputType(size_t i) const override { return inference_.getInputType(i); }
-  size_t getNumOutputs() const override { return inference_.getNumOutputs(); }
-  const onnx::TypeProto* getOutputType(size_t i) const override { return inference_.getOutputType(i); }
-  const onnx::TensorShapeProto* getInputData(size_t i) override;
-  void addOutputData(size_t i, onnx::TensorShapeProto&& content) override;
-
- private:
-  NodeInference& inference_;
-  const Node& node_;
-  ValueFacts& facts_;
-};
-
-// The content of a small integer constant, one dim an element; nothing for other tensors.
-std::optional<onnx::TensorShapeProto> content_of(const Weight& weight);
-
-// Data propagation for operators for which ONNX has none: Identity, Reshape, Div.
-void propagate_more(const Node& node, NodePropagation& context);
 
 }  // namespace mts::onnxio

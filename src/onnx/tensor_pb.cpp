@@ -63,7 +63,8 @@ Result<Datum> load_datum_pb(const std::string& path, const Type& type) {
   const std::span<const std::byte> bytes = file->data();
   if (type.is_tensor()) return parse<onnx::TensorProto>(path, bytes);
   onnx::TypeProto proto;
-  if (!proto.ParseFromString(type.encoded)) return fail(ErrorCode::kModel, "its type is malformed", Where{path, {}, {}});
+  if (!proto.ParseFromString(type.encoded))
+    return fail(ErrorCode::kModel, "its type is malformed", Where{path, {}, {}});
   switch (proto.value_case()) {
     case onnx::TypeProto::kTensorType:
       return parse<onnx::TensorProto>(path, bytes);
@@ -72,7 +73,8 @@ Result<Datum> load_datum_pb(const std::string& path, const Type& type) {
     case onnx::TypeProto::kOptionalType:
       return parse<onnx::OptionalProto>(path, bytes);
     default:
-      return fail(ErrorCode::kUnsupported, "a value that is no tensor, sequence or optional", Where{path, {}, {}});
+      return fail(ErrorCode::kUnsupported, "a value that is no tensor, sequence or optional",
+                  Where{path, {}, {}});
   }
 }
 

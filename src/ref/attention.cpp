@@ -1,15 +1,15 @@
 // Attention and RotaryEmbedding of ONNX.
-#include <algorithm>
-#include <cmath>
-#include <string>
-
-#include <fmt/format.h>
-
 #include "ref/convert.h"
 #include "ref/dispatch.h"
 #include "ref/formats.h"
 #include "ref/layout.h"
 #include "ref/operators.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <fmt/format.h>
 
 namespace mts::ref {
 namespace {
@@ -28,7 +28,8 @@ Result<Tensor> split_heads(const Call& c, const Tensor& x, int64_t heads) {
 Result<Tensor> append_cache(const Call& c, const Tensor* past, const Tensor& now) {
   if (!past) return now;
   const Dims &p = past->dims(), &n = now.dims();
-  if (p.size() != 4 || past->dtype() != now.dtype() || p[0] != n[0] || p[1] != n[1] || p[3] != n[3]) return c.bad("the cache does not fit");
+  if (p.size() != 4 || past->dtype() != now.dtype() || p[0] != n[0] || p[1] != n[1] || p[3] != n[3])
+    return c.bad("the cache does not fit");
   MTS_ASSIGN(Tensor out, c.make(now.dtype(), {n[0], n[1], p[2] + n[2], n[3]}));
   for (int64_t i = 0; i < n[0] * n[1]; ++i) {
     const int64_t to = i * (p[2] + n[2]) * n[3];
@@ -42,13 +43,15 @@ struct Geometry {
   int64_t batch, q_heads, kv_heads, q_length, kv_length, head_size, v_size, past;
 };
 
-// The additive mask [B, H, Q, K]: attn_mask (padded with -inf), causality and the valid length of each sequence.
+// The additive mask [B, H, Q, K]: attn_mask (padded with -inf), causality and the valid length of each
+// sequence.
 Result<std::vector<double>> bias_of(const Call& c, const Geometry& g) {
   std::vector<double> bias(static_cast<size_t>(g.batch * g.q_heads * g.q_length * g.kv_length), 0.0);
   std::vector<int64_t> valid;
   if (const Tensor* given = c.opt(6)) {
     MTS_ASSIGN(valid, c.ints(*given));
-    if (static_cast<int64_t>(valid.size()) != g.batch) return c.bad("nonpad_kv_seqlen does not fit the batch");
+    if (static_cast<int64_t>(valid.size()) != g.batch)
+      return c.bad("nonpad_kv_seqlen does not fit the batch");
   }
   const bool causal = c.node.int_or("is_causal", 0) != 0;
   const Dims full{g.batch, g.q_heads, g.q_length, g.kv_length};
@@ -61,7 +64,8 @@ Result<std::vector<double>> bias_of(const Call& c, const Geometry& g) {
     wide.back() = mask_width;
     if (mask_width == 1 && g.kv_length != 1) wide.back() = mask_width = g.kv_length;
     if (mask_width > g.kv_length || broadcast(wide, given->dims()) != wide) {
-      return c.bad(fmt::format("attn_mask {} does not broadcast to {}", to_string(given->dims()), to_string(full)));
+      return c.bad(
+          fmt::format("attn_mask {} does not broadcast to {}", to_string(given->dims()), to_string(full)));
     }
     mask = expand(*given, wide);
   }
@@ -77,7 +81,8 @@ Result<std::vector<double>> bias_of(const Call& c, const Geometry& g) {
     const int64_t b = row / (g.q_heads * g.q_length), i = row % g.q_length;
     for (int64_t j = 0; j < g.kv_length; ++j, ++at) {
       double& value = bias[at];
-      if (mask.defined()) value = j < mask_width ? mask_values[static_cast<size_t>(row * mask_width + j)] : -INFINITY;
+      if (mask.defined())
+        value = j < mask_width ? mask_values[static_cast<size_t>(row * mask_width + j)] : -INFINITY;
       if (causal && j > i + g.past) value = -INFINITY;
       if (!valid.empty() && j >= valid[static_cast<size_t>(b)]) value = -INFINITY;
     }
@@ -92,19 +97,22 @@ Outputs attention(const Call& c) {
   MTS_ASSIGN(const Tensor v_now, split_heads(c, c.in(2), c.node.int_or("kv_num_heads", 0)));
   MTS_ASSIGN(const Tensor k, append_cache(c, c.opt(4), k_now));
   MTS_ASSIGN(const Tensor v, append_cache(c, c.opt(5), v_now));
-  const Geometry g{q.dims()[0], q.dims()[1], k.dims()[1], q.dims()[2], k.dims()[2], q.dims()[3], v.dims()[3], c.has(4) ? c.in(4).dims()[2] : 0};
-  if (k.dims() != Dims{g.batch, g.kv_heads, g.kv_length, g.head_size} || v.dims() != Dims{g.batch, g.kv_heads, g.kv_length, g.v_size} ||
-      g.kv_heads == 0 || g.q_heads % g.kv_heads != 0) {
-    return c.bad(fmt::format("Q {}, K {} and V {} do not go together", to_string(q.dims()), to_string(k.dims()), to_string(v.dims())));
+  const Geometry g{q.dims()[0], q.dims()[1], k.dims()[1], q.dims()[2],
+                   k.dims()[2], q.dims()[3], v.dims()[3], c.has(4) ? c.in(4).dims()[2] : 0};
+  if (k.dims() != Dims{g.batch, g.kv_heads, g.kv_length, g.head_size} ||
+      v.dims() != Dims{g.batch, g.kv_heads, g.kv_length, g.v_size} || g.kv_heads == 0 ||
+      g.q_heads % g.kv_heads != 0) {
+    return c.bad(fmt::format("Q {}, K {} and V {} do not go together", to_string(q.dims()),
+                             to_string(k.dims()), to_string(v.dims())));
   }
   MTS_ASSIGN(const std::vector<double> bias, bias_of(c, g));
   MTS_ASSIGN(const std::vector<double> qs, to_doubles(c, q));
   MTS_ASSIGN(const std::vector<double> ks, to_doubles(c, k));
   MTS_ASSIGN(const std::vector<double> vs, to_doubles(c, v));
-  const double scale = c.node.find("scale") ? c.node.float_or("scale", 1) : 1 / std::sqrt(static_cast<double>(g.head_size));
+  const double scale =
+      c.node.find("scale") ? c.node.float_or("scale", 1) : 1 / std::sqrt(static_cast<double>(g.head_size));
   const double softcap = c.node.float_or("softcap", 0);
   const int64_t mode = c.node.int_or("qk_matmul_output_mode", 0);
-  // Before opset 24 the mask was added first, then the cap applied, in the order of the output modes.
   std::vector<double> y(static_cast<size_t>(g.batch * g.q_heads * g.q_length * g.v_size), 0.0);
   std::vector<double> scores(bias.size());
   std::vector<double> row(static_cast<size_t>(g.kv_length));
@@ -120,14 +128,13 @@ Outputs attention(const Call& c) {
         double sum = 0;
         for (int64_t d = 0; d < g.head_size; ++d) sum += query[d] * keys[j * g.head_size + d];
         sum *= scale;
-        double& exposed = scores[static_cast<size_t>(first + j)];
-        exposed = sum;
-        const double masked = sum + bias[static_cast<size_t>(first + j)];
-        if (mode == 1) exposed = masked;
-        double capped = softcap > 0 ? softcap * std::tanh(masked / softcap) : masked;
-        if (mode == 2) exposed = capped;
-        row[static_cast<size_t>(j)] = capped;
-        largest = std::max(largest, capped);
+        // The cap comes before the mask, so that what is masked stays so (ONNX 1.20 and its test data had
+        // them the other way round; later releases and engines agree on this order).
+        const double capped = softcap > 0 ? softcap * std::tanh(sum / softcap) : sum;
+        const double masked = capped + bias[static_cast<size_t>(first + j)];
+        scores[static_cast<size_t>(first + j)] = mode == 0 ? sum : (mode == 1 ? capped : masked);
+        row[static_cast<size_t>(j)] = masked;
+        largest = std::max(largest, masked);
       }
       double total = 0;
       for (double& value : row) total += value = largest == -INFINITY ? 0 : std::exp(value - largest);
@@ -145,7 +152,8 @@ Outputs attention(const Call& c) {
     const std::array<size_t, 4> order{0, 2, 1, 3};
     out = transpose(out, order).reshaped({g.batch, g.q_length, g.q_heads * g.v_size});
   }
-  MTS_ASSIGN(Tensor exposed, from_doubles(c, scores, q.dtype(), {g.batch, g.q_heads, g.q_length, g.kv_length}));
+  MTS_ASSIGN(Tensor exposed,
+             from_doubles(c, scores, q.dtype(), {g.batch, g.q_heads, g.q_length, g.kv_length}));
   std::vector<Datum> result = one(std::move(out));
   result.emplace_back(k);
   result.emplace_back(v);
@@ -158,7 +166,8 @@ Outputs rotary_embedding(const Call& c) {
   const Tensor& x = c.in(0);
   const bool flat = x.dims().size() == 3;
   MTS_ASSIGN(const Tensor heads, split_heads(c, x, c.node.int_or("num_heads", 0)));
-  const int64_t batch = heads.dims()[0], count = heads.dims()[1], length = heads.dims()[2], size = heads.dims()[3];
+  const int64_t batch = heads.dims()[0], count = heads.dims()[1], length = heads.dims()[2],
+                size = heads.dims()[3];
   int64_t rotated = c.node.int_or("rotary_embedding_dim", 0);
   if (rotated == 0) rotated = size;
   const int64_t half = rotated / 2;
@@ -166,18 +175,21 @@ Outputs rotary_embedding(const Call& c) {
   const Tensor &cos_cache = c.in(1), &sin_cache = c.in(2);
   const Tensor* positions = c.opt(3);
   const size_t cache_rank = positions ? 2 : 3;
-  if (rotated < 0 || rotated > size || rotated % 2 != 0 || cos_cache.dims() != sin_cache.dims() || cos_cache.dims().size() != cache_rank ||
-      cos_cache.dims().back() != half) {
+  if (rotated < 0 || rotated > size || rotated % 2 != 0 || cos_cache.dims() != sin_cache.dims() ||
+      cos_cache.dims().size() != cache_rank || cos_cache.dims().back() != half) {
     return c.bad("the caches do not fit rotary_embedding_dim");
   }
-  if (!positions && (cos_cache.dims()[0] != batch || cos_cache.dims()[1] != length)) return c.bad("the caches do not fit the input");
+  if (!positions && (cos_cache.dims()[0] != batch || cos_cache.dims()[1] != length))
+    return c.bad("the caches do not fit the input");
   std::vector<int64_t> rows(static_cast<size_t>(batch * length));
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i);
   if (positions) {
     MTS_ASSIGN(rows, c.ints(*positions));
-    if (static_cast<int64_t>(rows.size()) != batch * length) return c.bad("position_ids do not fit the input");
+    if (static_cast<int64_t>(rows.size()) != batch * length)
+      return c.bad("position_ids do not fit the input");
     for (int64_t row : rows) {
-      if (row < 0 || row >= cos_cache.dims()[0]) return c.bad(fmt::format("position {} is not in the caches", row));
+      if (row < 0 || row >= cos_cache.dims()[0])
+        return c.bad(fmt::format("position {} is not in the caches", row));
     }
   }
   MTS_ASSIGN(const std::vector<double> cosines, to_doubles(c, cos_cache));
@@ -191,7 +203,8 @@ Outputs rotary_embedding(const Call& c) {
         for (int64_t i = 0; i < half; ++i) {
           double& first = at[interleaved ? 2 * i : i];
           double& second = at[interleaved ? 2 * i + 1 : half + i];
-          const double cosine = cosines[static_cast<size_t>(cache + i)], sine = sines[static_cast<size_t>(cache + i)];
+          const double cosine = cosines[static_cast<size_t>(cache + i)],
+                       sine = sines[static_cast<size_t>(cache + i)];
           const double real = cosine * first - sine * second, imaginary = sine * first + cosine * second;
           first = real;
           second = imaginary;

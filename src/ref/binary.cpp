@@ -1,20 +1,22 @@
-// Elementwise operators with broadcasting: arithmetic, comparison, logic, bits, Where, PRelu, and the variadic ones.
+// Elementwise operators with broadcasting: arithmetic, comparison, logic, bits, Where, PRelu, and the
+// variadic ones.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <cmath>
 #include <limits>
 #include <string>
 
 #include <fmt/format.h>
 
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
-
 namespace mts::ref {
 namespace {
 
 // Before opset 7 the second operand was aligned to `axis` of the first one.
 Result<Tensor> aligned(const Call& c, const Tensor& a, const Tensor& b) {
-  if (c.version >= 7 || !c.node.domain.empty() || c.node.int_or("broadcast", 0) == 0 || !c.node.find("axis")) return b;
+  if (c.version >= 7 || !c.node.domain.empty() || c.node.int_or("broadcast", 0) == 0 || !c.node.find("axis"))
+    return b;
   MTS_ASSIGN(const size_t axis, c.axis(c.node.int_or("axis", 0), a.dims().size()));
   if (axis + b.dims().size() > a.dims().size()) return c.bad("axis does not fit the second operand");
   Dims dims = b.dims();
@@ -22,8 +24,8 @@ Result<Tensor> aligned(const Call& c, const Tensor& a, const Tensor& b) {
   return b.reshaped(std::move(dims));
 }
 
-// out = f(a, b) for the element types of `types`; f gets two values of one type. The output type is that of f's result
-// when it is bool, else the operands'.
+// out = f(a, b) for the element types of `types`; f gets two values of one type. The output type is that of
+// f's result when it is bool, else the operands'.
 template <bool kToBool, class List, class F>
 Result<Tensor> zip(const Call& c, const Tensor& a, const Tensor& second, List types, F&& f) {
   MTS_ASSIGN(const Tensor b, aligned(c, a, second));
@@ -31,7 +33,8 @@ Result<Tensor> zip(const Call& c, const Tensor& a, const Tensor& second, List ty
     return c.bad(fmt::format("its operands are {} and {}", name_of(a.dtype()), name_of(b.dtype())));
   }
   const std::optional<Dims> dims = broadcast(a.dims(), b.dims());
-  if (!dims) return c.bad(fmt::format("{} and {} do not broadcast", to_string(a.dims()), to_string(b.dims())));
+  if (!dims)
+    return c.bad(fmt::format("{} and {} do not broadcast", to_string(a.dims()), to_string(b.dims())));
   MTS_ASSIGN(Tensor out, c.make(kToBool ? DType::kBool : a.dtype(), *dims));
   const Rows<2> rows(*dims, {broadcast_strides(a.dims(), *dims), broadcast_strides(b.dims(), *dims)});
   const bool known = visit(types, a.dtype(), [&]<class T>(Tag<T>) {
@@ -139,7 +142,11 @@ Outputs mean(const Call& c) {
 
 template <class T>
 T int_pow(T base, int64_t exponent) {
-  if (exponent < 0) return base == 1 ? T{1} : (base == static_cast<T>(-1) && std::is_signed_v<T> ? static_cast<T>(exponent % 2 == 0 ? 1 : -1) : T{0});
+  if (exponent < 0)
+    return base == 1 ? T{1}
+                     : (base == static_cast<T>(-1) && std::is_signed_v<T>
+                            ? static_cast<T>(exponent % 2 == 0 ? 1 : -1)
+                            : T{0});
   uint64_t result = 1, factor = static_cast<uint64_t>(base);
   for (; exponent > 0; exponent >>= 1) {
     if (exponent & 1) result *= factor;
@@ -153,7 +160,9 @@ Outputs pow(const Call& c) {
   const Tensor& base = c.in(0);
   MTS_ASSIGN(const Tensor exponent, aligned(c, base, c.in(1)));
   const std::optional<Dims> dims = broadcast(base.dims(), exponent.dims());
-  if (!dims) return c.bad(fmt::format("{} and {} do not broadcast", to_string(base.dims()), to_string(exponent.dims())));
+  if (!dims)
+    return c.bad(
+        fmt::format("{} and {} do not broadcast", to_string(base.dims()), to_string(exponent.dims())));
   MTS_ASSIGN(Tensor out, c.make(base.dtype(), *dims));
   const Tensor a = expand(base, *dims), b = expand(exponent, *dims);
   const int64_t count = out.element_count();
@@ -216,10 +225,12 @@ Outputs equal(const Call& c) {
     return comparison(c, kNumeric, [](auto x, auto y) { return x == y; });
   }
   const std::optional<Dims> dims = broadcast(a.dims(), b.dims());
-  if (!dims) return c.bad(fmt::format("{} and {} do not broadcast", to_string(a.dims()), to_string(b.dims())));
+  if (!dims)
+    return c.bad(fmt::format("{} and {} do not broadcast", to_string(a.dims()), to_string(b.dims())));
   MTS_ASSIGN(Tensor out, c.make(DType::kBool, *dims));
   const Tensor x = expand(a, *dims), y = expand(b, *dims);
-  for (size_t i = 0; i < x.strings().size(); ++i) out.mutable_as<uint8_t>()[i] = x.strings()[i] == y.strings()[i];
+  for (size_t i = 0; i < x.strings().size(); ++i)
+    out.mutable_as<uint8_t>()[i] = x.strings()[i] == y.strings()[i];
   return one(std::move(out));
 }
 Outputs less(const Call& c) {

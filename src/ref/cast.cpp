@@ -1,3 +1,8 @@
+#include "ref/convert.h"
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -6,11 +11,6 @@
 #include <variant>
 
 #include <fmt/format.h>
-
-#include "ref/convert.h"
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -46,7 +46,8 @@ Result<Numbers> read(const Call& c, const Tensor& in) {
   }
   Numbers numbers;
   const bool known = visit(kNumeric, in.dtype(), [&]<class T>(Tag<T>) {
-    using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+    using Wide = std::conditional_t<std::is_floating_point_v<T>, double,
+                                    std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
     numbers = std::vector<Wide>(in.as<T>(), in.as<T>() + count);
   });
   if (!known) return c.bad_dtype(in);
@@ -64,12 +65,14 @@ int64_t low_bits(V value) {
 }
 
 template <class V>
-Result<Tensor> write(const Call& c, const std::vector<V>& values, DType to, Dims dims, const Conversion& how) {
+Result<Tensor> write(const Call& c, const std::vector<V>& values, DType to, Dims dims,
+                     const Conversion& how) {
   Tensor out(is_packed_integer(to) || to == DType::kFloat4E2M1 ? DType::kUint8 : to, std::move(dims));
   const size_t count = values.size();
   if (is_small_float(to)) {
     for (size_t i = 0; i < count; ++i) {
-      const uint32_t code = encode_float(to, static_cast<float>(values[i]), bit_width(to) < 16 && how.saturate, how.e8m0);
+      const uint32_t code =
+          encode_float(to, static_cast<float>(values[i]), bit_width(to) < 16 && how.saturate, how.e8m0);
       if (bit_width(to) == 16) {
         out.mutable_as<uint16_t>()[i] = static_cast<uint16_t>(code);
       } else {
@@ -157,18 +160,22 @@ Result<Tensor> convert(const Call& c, const Tensor& in, DType to, const Conversi
   if (to == in.dtype()) return in;
   if (to == DType::kString) return print_strings(c, in);
   if (in.dtype() == DType::kString) return parse_strings(c, in, to, how);
-  if (in.dtype() == DType::kFloat32 && (to == DType::kFloat16 || to == DType::kBfloat16)) return narrow(in, to);
-  if (to == DType::kFloat32 && (in.dtype() == DType::kFloat16 || in.dtype() == DType::kBfloat16)) return widen(in);
+  if (in.dtype() == DType::kFloat32 && (to == DType::kFloat16 || to == DType::kBfloat16))
+    return narrow(in, to);
+  if (to == DType::kFloat32 && (in.dtype() == DType::kFloat16 || in.dtype() == DType::kBfloat16))
+    return widen(in);
   MTS_ASSIGN(const Numbers numbers, read(c, in));
   return std::visit([&](const auto& values) { return write(c, values, to, in.dims(), how); }, numbers);
 }
 
 Result<std::vector<double>> to_doubles(const Call& c, const Tensor& in) {
   MTS_ASSIGN(Numbers numbers, read(c, in));
-  return std::visit([](const auto& values) { return std::vector<double>(values.begin(), values.end()); }, numbers);
+  return std::visit([](const auto& values) { return std::vector<double>(values.begin(), values.end()); },
+                    numbers);
 }
 
-Result<Tensor> from_doubles(const Call& c, std::span<const double> values, DType to, Dims dims, const Conversion& how) {
+Result<Tensor> from_doubles(const Call& c, std::span<const double> values, DType to, Dims dims,
+                            const Conversion& how) {
   return write(c, Doubles(values.begin(), values.end()), to, std::move(dims), how);
 }
 
@@ -200,7 +207,8 @@ Outputs cast_like(const Call& c) {
 Outputs bit_cast(const Call& c) {
   const Tensor& x = c.in(0);
   const auto to = static_cast<DType>(c.node.int_or("to", 0));
-  if (bit_width(to) == 0 || bit_width(to) != bit_width(x.dtype())) return c.bad("it changes the width of its elements");
+  if (bit_width(to) == 0 || bit_width(to) != bit_width(x.dtype()))
+    return c.bad("it changes the width of its elements");
   Tensor out(to, x.dims());
   std::copy_n(x.data(), x.byte_size(), out.mutable_data());
   return one(std::move(out));

@@ -1,11 +1,11 @@
-// If, Loop and Scan. Bodies are run by Env::run_subgraph, which knows what they capture.
-#include <algorithm>
-
-#include <fmt/format.h>
-
+// If, Loop, Scan and SequenceMap. Bodies are run by Env::run_subgraph, which knows what they capture.
 #include "ref/interpreter.h"
 #include "ref/layout.h"
 #include "ref/operators.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace mts::ref {
 namespace {
@@ -24,7 +24,8 @@ const Graph* body_of(const Call& c, std::string_view attribute) {
 
 Result<bool> truth(const Call& c, const Datum& datum) {
   const Tensor* tensor = datum.tensor();
-  if (!tensor || tensor->dtype() != DType::kBool || tensor->element_count() != 1) return c.bad("a condition is not one bool");
+  if (!tensor || tensor->dtype() != DType::kBool || tensor->element_count() != 1)
+    return c.bad("a condition is not one bool");
   return *tensor->as<uint8_t>() != 0;
 }
 
@@ -35,7 +36,8 @@ Tensor bool_tensor(bool value) {
 }
 
 // Stacks the outputs of all iterations along a new axis.
-Result<Tensor> stack(const Call& c, const std::vector<Tensor>& parts, const Tensor* empty_like, size_t axis, bool reverse) {
+Result<Tensor> stack(const Call& c, const std::vector<Tensor>& parts, const Tensor* empty_like, size_t axis,
+                     bool reverse) {
   if (parts.empty()) {
     if (!empty_like) return c.unsupported("an output collected over no iterations, whose shape is not known");
     return *empty_like;
@@ -47,7 +49,8 @@ Result<Tensor> stack(const Call& c, const std::vector<Tensor>& parts, const Tens
   MTS_ASSIGN(Tensor out, c.make(first.dtype(), dims));
   const Split3 s = split_at(dims, axis);
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].dims() != first.dims() || parts[i].dtype() != first.dtype()) return c.bad("an output changes its shape between iterations");
+    if (parts[i].dims() != first.dims() || parts[i].dtype() != first.dtype())
+      return c.bad("an output changes its shape between iterations");
     const auto position = static_cast<int64_t>(reverse ? parts.size() - 1 - i : i);
     for (int64_t o = 0; o < s.outer; ++o) {
       copy_elements(parts[i], o * s.inner, out, (o * s.length + position) * s.inner, s.inner);
@@ -131,8 +134,8 @@ struct ScanPlan {
 };
 
 // One scan over tensors without a batch axis.
-Outputs scan_once(const Call& c, const Graph& body, const ScanPlan& plan, std::vector<Datum> states, const std::vector<Tensor>& inputs,
-                  int64_t length) {
+Outputs scan_once(const Call& c, const Graph& body, const ScanPlan& plan, std::vector<Datum> states,
+                  const std::vector<Tensor>& inputs, int64_t length) {
   std::vector<std::vector<Tensor>> collected(plan.outputs);
   std::vector<size_t> axes;
   for (size_t i = 0; i < plan.inputs; ++i) {
@@ -160,7 +163,8 @@ Outputs scan_once(const Call& c, const Graph& body, const ScanPlan& plan, std::v
     const Tensor empty = type.is_tensor() ? empty_from(type) : Tensor();
     const size_t rank = (collected[i].empty() ? empty.dims().size() : collected[i][0].dims().size() + 1);
     MTS_ASSIGN(const size_t axis, c.axis(plan.output_axes[i], rank));
-    MTS_ASSIGN(Tensor all, stack(c, collected[i], empty.defined() ? &empty : nullptr, axis, plan.output_directions[i] != 0));
+    MTS_ASSIGN(Tensor all, stack(c, collected[i], empty.defined() ? &empty : nullptr, axis,
+                                 plan.output_directions[i] != 0));
     outputs.emplace_back(std::move(all));
   }
   return outputs;
@@ -172,9 +176,12 @@ Result<ScanPlan> scan_plan(const Call& c, const Graph& body, size_t given) {
   if (inputs < 1 || static_cast<size_t>(inputs) > given) return c.bad("num_scan_inputs is wrong");
   plan.inputs = static_cast<size_t>(inputs);
   plan.states = given - plan.inputs;
-  if (body.inputs().size() != given || body.outputs().size() < plan.states) return c.bad("its body takes or gives another number of values");
+  if (body.inputs().size() != given || body.outputs().size() < plan.states)
+    return c.bad("its body takes or gives another number of values");
   plan.outputs = body.outputs().size() - plan.states;
-  const auto read = [&](std::string_view name, size_t count) { return c.node.ints_or(name, std::vector<int64_t>(count, 0)); };
+  const auto read = [&](std::string_view name, size_t count) {
+    return c.node.ints_or(name, std::vector<int64_t>(count, 0));
+  };
   plan.input_axes = read("scan_input_axes", plan.inputs);
   plan.input_directions = read(c.version < 9 ? "directions" : "scan_input_directions", plan.inputs);
   plan.output_axes = read("scan_output_axes", plan.outputs);
@@ -210,7 +217,8 @@ Outputs scan_8(const Call& c) {
   if (!body || c.inputs.size() < 2) return c.bad("its body or inputs are missing");
   MTS_ASSIGN(const ScanPlan plan, scan_plan(c, *body, c.inputs.size() - 1));
   for (size_t i = 1; i < c.inputs.size(); ++i) {
-    if (!c.has(i) || !c.datum(i).tensor() || c.in(i).dims().size() < (i <= plan.states ? 1u : 2u)) return c.bad("an input is missing or has no batch axis");
+    if (!c.has(i) || !c.datum(i).tensor() || c.in(i).dims().size() < (i <= plan.states ? 1u : 2u))
+      return c.bad("an input is missing or has no batch axis");
   }
   const int64_t batch = c.in(1).dims()[0];
   const int64_t longest = c.in(1 + plan.states).dims()[1];
@@ -218,7 +226,8 @@ Outputs scan_8(const Call& c) {
   if (const Tensor* given = c.opt(0)) {
     MTS_ASSIGN(lengths, c.ints(*given));
   }
-  if (static_cast<int64_t>(lengths.size()) != batch || batch == 0) return c.bad("sequence_lens does not fit the batch");
+  if (static_cast<int64_t>(lengths.size()) != batch || batch == 0)
+    return c.bad("sequence_lens does not fit the batch");
   std::vector<std::vector<Tensor>> results(plan.states + plan.outputs);
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t length = lengths[static_cast<size_t>(b)];
@@ -248,11 +257,36 @@ Outputs scan_8(const Call& c) {
   return outputs;
 }
 
+// Runs the body for each element of the first sequence; other inputs are sequences of the same length, or
+// tensors that every run sees.
+Outputs sequence_map(const Call& c) {
+  const Graph* body = body_of(c, "body");
+  const auto* first = std::get_if<Sequence>(&c.datum(0).value);
+  if (!body || !first) return c.bad("its body is missing, or its first input is not a sequence");
+  if (body->inputs().size() != c.inputs.size()) return c.bad("its body takes another number of values");
+  std::vector<Sequence> results(body->outputs().size());
+  for (size_t element = 0; element < first->size(); ++element) {
+    std::vector<Datum> arguments;
+    for (size_t i = 0; i < c.inputs.size(); ++i) {
+      if (!c.has(i)) return c.bad("an input is missing");
+      const auto* sequence = std::get_if<Sequence>(&c.datum(i).value);
+      if (sequence && element >= sequence->size()) return c.bad("its sequences have different lengths");
+      arguments.push_back(sequence ? (*sequence)[element] : c.datum(i));
+    }
+    MTS_ASSIGN(std::vector<Datum> outputs, run_body(c, *body, arguments));
+    for (size_t i = 0; i < results.size(); ++i) results[i].push_back(std::move(outputs[i]));
+  }
+  std::vector<Datum> outputs;
+  for (Sequence& sequence : results) outputs.emplace_back(std::move(sequence));
+  return outputs;
+}
+
 constexpr Operator kTable[] = {
     {"If", "", 1, kLatest, 1, kAny, if_op},
     {"Loop", "", 1, kLatest, 0, kAny, loop},
     {"Scan", "", 8, 8, 0, kAny, scan_8},
     {"Scan", "", 9, kLatest, 1, kAny, scan},
+    {"SequenceMap", "", 17, kLatest, 1, kAny, sequence_map},
 };
 
 }  // namespace

@@ -1,15 +1,15 @@
 // Conv and ConvTranspose with one to three spatial axes, and the integer variants of Conv.
-#include <cmath>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "ref/dispatch.h"
 #include "ref/layout.h"
 #include "ref/matmul.h"
 #include "ref/operators.h"
 #include "ref/quantise.h"
 #include "ref/window.h"
+
+#include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
 
 namespace mts::ref {
 namespace {
@@ -31,10 +31,12 @@ void convolve_channel(const T* x, const T* w, const Window& g, int64_t channels,
           const auto factor = static_cast<double>(*w);
           for (int64_t od = d_first; od < d_last; ++od) {
             for (int64_t oh = h_first; oh < h_last; ++oh) {
-              const T* from = x + (g.position(0, od, kd) * g.in[1] + g.position(1, oh, kh)) * g.in[2] + kw * g.dilation[2] - g.pad_begin[2];
+              const T* from = x + (g.position(0, od, kd) * g.in[1] + g.position(1, oh, kh)) * g.in[2] +
+                              kw * g.dilation[2] - g.pad_begin[2];
               double* to = sums + (od * g.out[1] + oh) * g.out[2];
               const int64_t stride = g.stride[2];
-              for (int64_t ow = w_first; ow < w_last; ++ow) to[ow] += factor * static_cast<double>(from[ow * stride]);
+              for (int64_t ow = w_first; ow < w_last; ++ow)
+                to[ow] += factor * static_cast<double>(from[ow * stride]);
             }
           }
         }
@@ -70,29 +72,36 @@ void spread_channel(const T* x, const T* w, const Window& g, double* sums) {
 Result<Groups> groups_of(const Call& c, const Tensor& x, const Tensor& w, bool transposed) {
   const int64_t group = c.node.int_or("group", 1);
   if (x.dims().size() < 3 || w.dims().size() != x.dims().size()) {
-    return c.bad(fmt::format("the input {} and the weight {} do not go together", to_string(x.dims()), to_string(w.dims())));
+    return c.bad(fmt::format("the input {} and the weight {} do not go together", to_string(x.dims()),
+                             to_string(w.dims())));
   }
   if (group < 1 || x.dims()[1] % group != 0) return c.bad("group does not divide the number of channels");
   const Groups groups = transposed ? Groups{group, x.dims()[1] / group, w.dims()[1]}
                                    : Groups{group, x.dims()[1] / group, w.dims()[0] / group};
-  const bool fits = transposed ? w.dims()[0] == x.dims()[1] : w.dims()[1] == groups.in && w.dims()[0] % group == 0;
+  const bool fits =
+      transposed ? w.dims()[0] == x.dims()[1] : w.dims()[1] == groups.in && w.dims()[0] % group == 0;
   if (!fits) {
-    return c.bad(fmt::format("the weight {} does not fit the input {} in {} groups", to_string(w.dims()), to_string(x.dims()), group));
+    return c.bad(fmt::format("the weight {} does not fit the input {} in {} groups", to_string(w.dims()),
+                             to_string(x.dims()), group));
   }
   return groups;
 }
 
 // `x` and `w` of one type; the result has `out_dtype`: that type, or float64.
-Result<Tensor> convolve(const Call& c, const Tensor& x, const Tensor& w, const Tensor* bias, bool transposed) {
-  if (x.dtype() != w.dtype() || (bias && bias->dtype() != x.dtype())) return c.bad("its inputs have different types");
+Result<Tensor> convolve(const Call& c, const Tensor& x, const Tensor& w, const Tensor* bias,
+                        bool transposed) {
+  if (x.dtype() != w.dtype() || (bias && bias->dtype() != x.dtype()))
+    return c.bad("its inputs have different types");
   MTS_ASSIGN(const Groups groups, groups_of(c, x, w, transposed));
   const Dims kernel(w.dims().begin() + 2, w.dims().end());
   const std::vector<int64_t> declared = c.node.ints_or("kernel_shape", {});
   if (!declared.empty() && declared != kernel) return c.bad("kernel_shape differs from the weight's shape");
-  Result<Window> window = transposed ? transposed_window_of(c, x.dims(), kernel) : window_of(c, x.dims(), kernel);
+  Result<Window> window =
+      transposed ? transposed_window_of(c, x.dims(), kernel) : window_of(c, x.dims(), kernel);
   MTS_ASSIGN(const Window g, std::move(window));
   const int64_t channels = groups.count * groups.out;
-  if (bias && (bias->dims().size() != 1 || bias->dims()[0] != channels)) return c.bad("the bias does not fit the weight");
+  if (bias && (bias->dims().size() != 1 || bias->dims()[0] != channels))
+    return c.bad("the bias does not fit the weight");
   Dims dims{x.dims()[0], channels};
   for (int64_t d : g.out_dims()) dims.push_back(d);
   MTS_ASSIGN(Tensor out, c.make(x.dtype(), dims));
@@ -135,7 +144,8 @@ Outputs conv_integer(const Call& c) {
   MTS_ASSIGN(const Tensor w, centred(c, c.in(1), c.opt(3), 0));
   MTS_ASSIGN(const Tensor sums, convolve(c, x, w, nullptr, false));
   Tensor out(DType::kInt32, sums.dims());
-  for (int64_t i = 0; i < out.element_count(); ++i) out.mutable_as<int32_t>()[i] = number_cast<int32_t>(sums.as<double>()[i]);
+  for (int64_t i = 0; i < out.element_count(); ++i)
+    out.mutable_as<int32_t>()[i] = number_cast<int32_t>(sums.as<double>()[i]);
   return one(std::move(out));
 }
 

@@ -1,14 +1,15 @@
-// Einsum: every letter is an axis of one loop nest; operands are read through strides (a diagonal adds two of them up).
-// Operands are contracted pairwise from left to right, so that the work stays that of matrix products.
+// Einsum: every letter is an axis of one loop nest; operands are read through strides (a diagonal adds two of
+// them up). Operands are contracted pairwise from left to right, so that the work stays that of matrix
+// products.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <map>
 #include <string>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -73,7 +74,8 @@ Dims strides_for(const Term& term, const Labels& loop) {
 }
 
 // Contracts one or two terms to `kept`.
-Result<Term> contract(const Call& c, const Term& a, const Term* b, const Labels& kept, const std::map<int, int64_t>& sizes) {
+Result<Term> contract(const Call& c, const Term& a, const Term* b, const Labels& kept,
+                      const std::map<int, int64_t>& sizes) {
   Labels loop = kept;
   for (const Term* term : {&a, b}) {
     if (!term) continue;
@@ -100,7 +102,8 @@ Result<Term> contract(const Call& c, const Term& a, const Term* b, const Labels&
       const T* y = b ? b->tensor.as<T>() + at[1] : &unit;
       Sum* to = sums.data() + at[2];
       for (int64_t i = 0; i < length; ++i) {
-        to[i * rows.inner[2]] += static_cast<Sum>(x[i * rows.inner[0]]) * static_cast<Sum>(y[i * rows.inner[1]]);
+        to[i * rows.inner[2]] +=
+            static_cast<Sum>(x[i * rows.inner[0]]) * static_cast<Sum>(y[i * rows.inner[1]]);
       }
     });
     for (size_t i = 0; i < sums.size(); ++i) out.mutable_as<T>()[i] = static_cast<T>(sums[i]);
@@ -111,7 +114,8 @@ Result<Term> contract(const Call& c, const Term& a, const Term* b, const Labels&
 
 Outputs einsum(const Call& c) {
   const Equation equation = parse(c.node.string_or("equation", ""));
-  if (equation.inputs.size() != c.inputs.size()) return c.bad("its equation has another number of terms than inputs");
+  if (equation.inputs.size() != c.inputs.size())
+    return c.bad("its equation has another number of terms than inputs");
   size_t ellipsis = 0;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     if (!c.has(i)) return c.bad("an input is missing");
@@ -128,13 +132,16 @@ Outputs einsum(const Call& c) {
     const Tensor& x = c.in(i);
     if (x.dtype() != c.in(0).dtype()) return c.bad("its inputs have different types");
     const std::string& text = equation.inputs[i];
-    const size_t own = text.find('.') == std::string::npos ? 0 : x.dims().size() - (text.size() - std::min<size_t>(text.size(), 3));
+    const size_t own = text.find('.') == std::string::npos
+                           ? 0
+                           : x.dims().size() - (text.size() - std::min<size_t>(text.size(), 3));
     MTS_ASSIGN(Labels labels, labels_of(c, text, own));
     if (labels.size() != x.dims().size()) return c.bad("its equation does not fit the rank of an input");
     for (size_t k = 0; k < labels.size(); ++k) {
       int64_t& size = sizes.try_emplace(labels[k], x.dims()[k]).first->second;
       if (size == 1) size = x.dims()[k];
-      if (x.dims()[k] != size && x.dims()[k] != 1) return c.bad("a letter stands for axes of different lengths");
+      if (x.dims()[k] != size && x.dims()[k] != 1)
+        return c.bad("a letter stands for axes of different lengths");
       ++occurrences[labels[k]];
     }
     terms.push_back({std::move(labels), x});
@@ -150,7 +157,8 @@ Outputs einsum(const Call& c) {
   }
   for (size_t i = 0; i < output.size(); ++i) {
     if (!sizes.contains(output[i])) return c.bad("its equation has a letter in the output that no input has");
-    if (std::count(output.begin(), output.end(), output[i]) > 1) return c.bad("its output names an axis twice");
+    if (std::count(output.begin(), output.end(), output[i]) > 1)
+      return c.bad("its output names an axis twice");
   }
   while (terms.size() > 2) {  // keep what later terms or the output still need
     Labels kept;

@@ -1,15 +1,16 @@
 #include "ref/evaluate.h"
 
+#include "ref/formats.h"
+#include "ref/operator.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <array>
 #include <new>
 #include <stdexcept>
+#include <tuple>
 
 #include <fmt/format.h>
-
-#include "ref/formats.h"
-#include "ref/operator.h"
-#include "ref/operators.h"
 
 namespace mts {
 namespace ref {
@@ -17,17 +18,22 @@ namespace {
 
 auto families() {
   return std::array{
-      unary_operators(),  binary_operators(),    reduce_operators(),  matmul_operators(),  einsum_operators(),
-      conv_operators(),   pool_operators(),      normalise_operators(), softmax_operators(), shape_operators(),
-      slice_operators(),  gather_operators(),    select_operators(),  cast_operators(),    quantise_operators(),
-      control_operators(), resize_operators(),   recurrent_operators(), attention_operators(),
+      unary_operators(),    binary_operators(),    reduce_operators(),     matmul_operators(),
+      einsum_operators(),   conv_operators(),      pool_operators(),       normalise_operators(),
+      softmax_operators(),  shape_operators(),     slice_operators(),      gather_operators(),
+      select_operators(),   cast_operators(),      quantise_operators(),   control_operators(),
+      resize_operators(),   recurrent_operators(), attention_operators(),  sequence_operators(),
+      loss_operators(),     sample_operators(),    detection_operators(),  signal_operators(),
+      training_operators(), text_operators(),      ml_feature_operators(), ml_linear_operators(),
+      ml_tree_operators(),  contrib_operators(),
   };
 }
 
 const Operator* find_operator(std::string_view op_type, std::string_view domain, int64_t version) {
   for (std::span<const Operator> family : families()) {
     for (const Operator& op : family) {
-      if (op.op_type == op_type && op.domain == domain && version >= op.since && version <= op.until) return &op;
+      if (op.op_type == op_type && op.domain == domain && version >= op.since && version <= op.until)
+        return &op;
     }
   }
   return nullptr;
@@ -39,7 +45,8 @@ bool is_packed(DType dtype) { return bit_width(dtype) > 0 && bit_width(dtype) < 
 // Inputs in the types that the function wants to see; outputs brought back.
 class Adapter {
  public:
-  Adapter(const Operator& op, std::span<const Datum* const> inputs) : op_(op), inputs_(inputs.begin(), inputs.end()) {
+  Adapter(const Operator& op, std::span<const Datum* const> inputs)
+      : op_(op), inputs_(inputs.begin(), inputs.end()) {
     converted_.reserve(inputs.size());
     for (const Datum*& input : inputs_) {
       const Tensor* tensor = input ? input->tensor() : nullptr;
@@ -60,7 +67,8 @@ class Adapter {
     for (size_t i = 0; i < count; ++i) {
       const Tensor* tensor = outputs[i].tensor();
       if (!tensor) continue;
-      if (is_packed(original_) && tensor->dtype() == DType::kUint8) outputs[i] = pack_bits(*tensor, original_);
+      if (is_packed(original_) && tensor->dtype() == DType::kUint8)
+        outputs[i] = pack_bits(*tensor, original_);
       if (is_half(original_) && tensor->dtype() == DType::kFloat32) outputs[i] = narrow(*tensor, original_);
     }
   }
@@ -93,6 +101,16 @@ Result<void> check_inputs(const Call& c, const Operator& op) {
 }
 
 }  // namespace
+
+std::vector<Operator> all_operators() {
+  std::vector<Operator> all;
+  for (std::span<const Operator> family : families()) all.insert(all.end(), family.begin(), family.end());
+  std::ranges::stable_sort(all, [](const Operator& a, const Operator& b) {
+    return std::tie(a.domain, a.op_type, a.since) < std::tie(b.domain, b.op_type, b.since);
+  });
+  return all;
+}
+
 }  // namespace ref
 
 int64_t Env::version_of(const std::string& domain) const {
@@ -140,21 +158,19 @@ bool supported(const Node& node, const std::map<std::string, int64_t>& opsets) {
 }
 
 std::string supported_operators_markdown() {
-  std::vector<ref::Operator> all;
-  for (std::span<const ref::Operator> family : ref::families()) all.insert(all.end(), family.begin(), family.end());
-  std::ranges::stable_sort(all, [](const ref::Operator& a, const ref::Operator& b) {
-    return std::tie(a.domain, a.op_type, a.since) < std::tie(b.domain, b.op_type, b.since);
-  });
+  const std::vector<ref::Operator> all = ref::all_operators();
   std::string text = "| domain | operator | opsets |\n|---|---|---|\n";
   for (size_t i = 0; i < all.size(); ++i) {
     const ref::Operator& op = all[i];
     std::string range;
     const auto append = [&](const ref::Operator& row) {
       if (!range.empty()) range += ", ";
-      range += row.until == ref::kLatest ? fmt::format("{}+", row.since) : fmt::format("{}-{}", row.since, row.until);
+      range += row.until == ref::kLatest ? fmt::format("{}+", row.since)
+                                         : fmt::format("{}-{}", row.since, row.until);
     };
     append(op);
-    while (i + 1 < all.size() && all[i + 1].op_type == op.op_type && all[i + 1].domain == op.domain) append(all[++i]);
+    while (i + 1 < all.size() && all[i + 1].op_type == op.op_type && all[i + 1].domain == op.domain)
+      append(all[++i]);
     text += fmt::format("| {} | {} | {} |\n", op.domain.empty() ? "ai.onnx" : op.domain, op.op_type, range);
   }
   return text;

@@ -1,12 +1,17 @@
-// Evaluates one ONNX operator on values in memory, with plain loops: constant folding, the oracle of all tests and the
-// reference device of the executor.
+// Evaluates one ONNX operator on values in memory, with plain loops: constant folding, the oracle of all
+// tests and the reference device of the executor.
 //
 // In:  a node, its input values (nullptr for an absent optional input) and the opsets of its model.
 // Out: one datum per output of the node (an output that is not wanted, kNoValue, may be left undefined).
 // Floats are computed in double and rounded once at the end; float16 and bfloat16 go through float32.
-// Refusals: kUnsupported (operator, attribute or element type that is not implemented), kModel (malformed node: wrong
-// shapes, indices out of range, missing inputs); both name the node. Random operators are refused.
+// Refusals: kUnsupported (operator, attribute or element type that is not implemented), kModel (malformed
+// node: wrong shapes, indices out of range, missing inputs); both name the node. Random operators are
+// refused.
 #pragma once
+
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/tensor.h>
 
 #include <cstdint>
 #include <functional>
@@ -15,22 +20,18 @@
 #include <string>
 #include <vector>
 
-#include <mts/error.h>
-#include <mts/graph.h>
-#include <mts/tensor.h>
-
 namespace mts {
 
-// How the body of If, Loop, Scan or SequenceMap is run. The captures of `body` are resolved by whoever made the runner:
-// the interpreter knows the frame in which the node runs.
+// How the body of If, Loop, Scan or SequenceMap is run. The captures of `body` are resolved by whoever made
+// the runner: the interpreter knows the frame in which the node runs.
 using SubgraphRunner =
     std::function<Result<std::vector<Datum>>(const Graph& body, std::span<const Datum> inputs)>;
 
 struct Env {
-  int64_t opset = 0;                       // of ai.onnx
-  std::map<std::string, int64_t> opsets;   // of the other domains
-  SubgraphRunner run_subgraph;             // empty: bodies without captures are run by the interpreter
-  uint64_t seed = 0;                       // reserved for random operators
+  int64_t opset = 0;                      // of ai.onnx
+  std::map<std::string, int64_t> opsets;  // of the other domains
+  SubgraphRunner run_subgraph;            // empty: bodies without captures are run by the interpreter
+  uint64_t seed = 0;                      // reserved for random operators
   // Version of a domain as imported; 1 for a domain that is not listed.
   int64_t version_of(const std::string& domain) const;
 };
@@ -38,7 +39,8 @@ Env env_of(const Model& model);
 
 Result<std::vector<Datum>> evaluate(const Node& node, std::span<const Datum* const> inputs, const Env& env);
 
-// Whether the table holds the operator in the imported version (attributes and element types may still be refused).
+// Whether the table holds the operator in the imported version (attributes and element types may still be
+// refused).
 bool supported(const Node& node, const std::map<std::string, int64_t>& opsets);
 
 // All operators of the table as a Markdown table, generated from the code.

@@ -1,9 +1,9 @@
 #include "ref/formats.h"
 
+#include "ir/number.h"
+
 #include <cmath>
 #include <limits>
-
-#include "ir/number.h"
 
 namespace mts::ref {
 namespace {
@@ -23,14 +23,22 @@ const Format* format_of(DType dtype) {
   static constexpr Format kE5M2FNUZ{5, 2, 16, Format::kNanIsNegativeZero};
   static constexpr Format kE2M1{2, 1, 1, Format::kFinite};
   switch (dtype) {
-    case DType::kFloat16: return &kHalf;
-    case DType::kBfloat16: return &kBrain;
-    case DType::kFloat8E4M3FN: return &kE4M3FN;
-    case DType::kFloat8E4M3FNUZ: return &kE4M3FNUZ;
-    case DType::kFloat8E5M2: return &kE5M2;
-    case DType::kFloat8E5M2FNUZ: return &kE5M2FNUZ;
-    case DType::kFloat4E2M1: return &kE2M1;
-    default: return nullptr;
+    case DType::kFloat16:
+      return &kHalf;
+    case DType::kBfloat16:
+      return &kBrain;
+    case DType::kFloat8E4M3FN:
+      return &kE4M3FN;
+    case DType::kFloat8E4M3FNUZ:
+      return &kE4M3FNUZ;
+    case DType::kFloat8E5M2:
+      return &kE5M2;
+    case DType::kFloat8E5M2FNUZ:
+      return &kE5M2FNUZ;
+    case DType::kFloat4E2M1:
+      return &kE2M1;
+    default:
+      return nullptr;
   }
 }
 
@@ -40,10 +48,13 @@ uint32_t mask(int bits) { return (1u << bits) - 1; }
 uint32_t largest(const Format& f) {
   const uint32_t all = mask(f.exponent_bits + f.mantissa_bits);
   switch (f.top) {
-    case Format::kIeee: return ((mask(f.exponent_bits) - 1) << f.mantissa_bits) | mask(f.mantissa_bits);
-    case Format::kOnlyNan: return all - 1;
+    case Format::kIeee:
+      return ((mask(f.exponent_bits) - 1) << f.mantissa_bits) | mask(f.mantissa_bits);
+    case Format::kOnlyNan:
+      return all - 1;
     case Format::kNanIsNegativeZero:
-    case Format::kFinite: break;
+    case Format::kFinite:
+      break;
   }
   return all;
 }
@@ -82,7 +93,8 @@ float decode_float(DType dtype, uint32_t bits) {
   const uint32_t mantissa = magnitude & mask(f.mantissa_bits);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   if (f.top == Format::kNanIsNegativeZero && negative && magnitude == 0) return nan;
-  if (f.top == Format::kOnlyNan && magnitude == mask(f.exponent_bits + f.mantissa_bits)) return negative ? -nan : nan;
+  if (f.top == Format::kOnlyNan && magnitude == mask(f.exponent_bits + f.mantissa_bits))
+    return negative ? -nan : nan;
   float value = 0;
   if (f.top == Format::kIeee && exponent == mask(f.exponent_bits)) {
     value = mantissa ? nan : std::numeric_limits<float>::infinity();
@@ -110,7 +122,7 @@ uint32_t encode_float(DType dtype, float value, bool saturate, E8M0Rounding roun
   if (std::isnan(value)) {
     if (f.top == Format::kIeee) return sign | infinity | (1u << (f.mantissa_bits - 1));
     if (f.top == Format::kOnlyNan) return sign | mask(width);
-    return f.top == Format::kFinite ? largest(f) : 1u << width;
+    return 1u << width;  // a format without NaN gets its negative zero
   }
   if (std::isinf(value)) return too_large();
   const double magnitude = std::fabs(static_cast<double>(value));
@@ -122,7 +134,8 @@ uint32_t encode_float(DType dtype, float value, bool saturate, E8M0Rounding roun
   const int scale = (exponent < lowest ? lowest : exponent) - f.mantissa_bits;
   const auto quanta = static_cast<uint64_t>(std::nearbyint(std::ldexp(magnitude, -scale)));  // ties to even
   // In bits, a carry out of the mantissa is the next exponent.
-  const uint64_t base = exponent < lowest ? 0 : static_cast<uint64_t>(exponent + f.bias - 1) << f.mantissa_bits;
+  const uint64_t base =
+      exponent < lowest ? 0 : static_cast<uint64_t>(exponent + f.bias - 1) << f.mantissa_bits;
   const uint64_t bits = base + quanta;
   if (bits > largest(f)) return too_large();
   if (bits == 0 && f.top == Format::kNanIsNegativeZero) return 0;
@@ -169,7 +182,8 @@ Tensor unpack_bits(const Tensor& in) {
   const int64_t count = in.element_count(), per_byte = 8 / bits;
   for (int64_t i = 0; i < count; ++i) {
     const auto shift = static_cast<unsigned>(i % per_byte) * bits;
-    out.mutable_as<uint8_t>()[i] = static_cast<uint8_t>((in.as<uint8_t>()[i / per_byte] >> shift) & mask(static_cast<int>(bits)));
+    out.mutable_as<uint8_t>()[i] =
+        static_cast<uint8_t>((in.as<uint8_t>()[i / per_byte] >> shift) & mask(static_cast<int>(bits)));
   }
   return out;
 }

@@ -1,12 +1,12 @@
 // Gathering and scattering by index tensors.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <string>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -15,7 +15,8 @@ namespace {
 Result<std::vector<int64_t>> indices_of(const Call& c, const Tensor& tensor, int64_t length) {
   MTS_ASSIGN(std::vector<int64_t> values, c.ints(tensor));
   for (int64_t& value : values) {
-    if (value < -length || value >= length) return c.bad(fmt::format("index {} is out of range for an axis of length {}", value, length));
+    if (value < -length || value >= length)
+      return c.bad(fmt::format("index {} is out of range for an axis of length {}", value, length));
     if (value < 0) value += length;
   }
   return values;
@@ -41,7 +42,8 @@ Outputs gather(const Call& c) {
 }
 
 // Offsets into `data` for each element of `indices`, which replaces the position on `axis`.
-Result<std::vector<int64_t>> element_offsets(const Call& c, const Tensor& data, const Tensor& indices, size_t axis) {
+Result<std::vector<int64_t>> element_offsets(const Call& c, const Tensor& data, const Tensor& indices,
+                                             size_t axis) {
   if (indices.dims().size() != data.dims().size()) return c.bad("indices and data have different ranks");
   for (size_t i = 0; i < data.dims().size(); ++i) {
     if (i != axis && indices.dims()[i] > data.dims()[i]) return c.bad("indices are larger than data");
@@ -68,7 +70,8 @@ Outputs gather_elements(const Call& c) {
   return one(take(x, offsets, indices.dims()));
 }
 
-// Offsets of the slices that index tuples (the last axis of `indices`) name; the first `batch` axes are common.
+// Offsets of the slices that index tuples (the last axis of `indices`) name; the first `batch` axes are
+// common.
 struct Slices {
   std::vector<int64_t> offsets;
   int64_t size = 1;  // elements of a slice
@@ -98,7 +101,8 @@ Result<Slices> slices_of(const Call& c, const Tensor& data, const Tensor& indice
     for (int64_t k = 0; k < tuple; ++k) {
       const size_t axis = batch + static_cast<size_t>(k);
       int64_t at = values[static_cast<size_t>(i * tuple + k)];
-      if (at < -data.dims()[axis] || at >= data.dims()[axis]) return c.bad(fmt::format("index {} is out of range", at));
+      if (at < -data.dims()[axis] || at >= data.dims()[axis])
+        return c.bad(fmt::format("index {} is out of range", at));
       if (at < 0) at += data.dims()[axis];
       offset += at * strides[axis];
     }
@@ -124,7 +128,8 @@ Outputs gather_nd(const Call& c) {
 }
 
 // out[to + i] = op(out[to + i], updates[from + i])
-Result<void> combine(const Call& c, const std::string& reduction, Tensor& out, int64_t to, const Tensor& updates, int64_t from, int64_t count) {
+Result<void> combine(const Call& c, const std::string& reduction, Tensor& out, int64_t to,
+                     const Tensor& updates, int64_t from, int64_t count) {
   if (reduction == "none") {
     copy_elements(updates, from, out, to, count);
     return {};
@@ -155,7 +160,8 @@ Outputs scatter_elements(const Call& c) {
   const Tensor &x = c.in(0), &indices = c.in(1), &updates = c.in(2);
   MTS_ASSIGN(const size_t axis, c.axis(c.node.int_or("axis", 0), x.dims().size()));
   MTS_ASSIGN(const std::string reduction, reduction_of(c));
-  if (updates.dims() != indices.dims() || updates.dtype() != x.dtype()) return c.bad("its updates do not fit its indices or data");
+  if (updates.dims() != indices.dims() || updates.dtype() != x.dtype())
+    return c.bad("its updates do not fit its indices or data");
   MTS_ASSIGN(const std::vector<int64_t> offsets, element_offsets(c, x, indices, axis));
   Tensor out = copy_of(x);
   for (size_t i = 0; i < offsets.size(); ++i) {
@@ -168,7 +174,8 @@ Outputs scatter_nd(const Call& c) {
   const Tensor &x = c.in(0), &indices = c.in(1), &updates = c.in(2);
   MTS_ASSIGN(const std::string reduction, reduction_of(c));
   MTS_ASSIGN(const Slices slices, slices_of(c, x, indices, 0));
-  if (updates.dtype() != x.dtype() || updates.element_count() != static_cast<int64_t>(slices.offsets.size()) * slices.size) {
+  if (updates.dtype() != x.dtype() ||
+      updates.element_count() != static_cast<int64_t>(slices.offsets.size()) * slices.size) {
     return c.bad("its updates do not fit its indices or data");
   }
   Tensor out = copy_of(x);
@@ -180,20 +187,24 @@ Outputs scatter_nd(const Call& c) {
   return one(std::move(out));
 }
 
-// Writes a batch of updates into a cache along `axis` at one position a batch element; circular: wraps around.
+// Writes a batch of updates into a cache along `axis` at one position a batch element; circular: wraps
+// around.
 Outputs tensor_scatter(const Call& c) {
   const Tensor &cache = c.in(0), &update = c.in(1);
   MTS_ASSIGN(const size_t axis, c.axis(c.node.int_or("axis", -2), cache.dims().size()));
   const std::string mode = c.node.string_or("mode", "linear");
   if (mode != "linear" && mode != "circular") return c.bad("mode is " + mode);
-  if (axis == 0 || update.dims().size() != cache.dims().size() || update.dtype() != cache.dtype()) return c.bad("its update does not fit");
+  if (axis == 0 || update.dims().size() != cache.dims().size() || update.dtype() != cache.dtype())
+    return c.bad("its update does not fit");
   for (size_t i = 0; i < cache.dims().size(); ++i) {
-    if (i != axis ? update.dims()[i] != cache.dims()[i] : update.dims()[i] > cache.dims()[i]) return c.bad("its update does not fit");
+    if (i != axis ? update.dims()[i] != cache.dims()[i] : update.dims()[i] > cache.dims()[i])
+      return c.bad("its update does not fit");
   }
   std::vector<int64_t> positions(static_cast<size_t>(cache.dims()[0]), 0);
   if (const Tensor* given = c.opt(2)) {
     MTS_ASSIGN(positions, c.ints(*given));
-    if (static_cast<int64_t>(positions.size()) != cache.dims()[0]) return c.bad("write_indices does not fit the batch");
+    if (static_cast<int64_t>(positions.size()) != cache.dims()[0])
+      return c.bad("write_indices does not fit the batch");
   }
   Tensor out = copy_of(cache);
   const Split3 s = split_at(cache.dims(), axis);
@@ -222,7 +233,8 @@ Outputs one_hot(const Call& c) {
   MTS_TRY(c.check_dims(dims));
   std::vector<int64_t> at(static_cast<size_t>(indices.element_count()));
   const bool known = visit(kNumeric, indices.dtype(), [&]<class T>(Tag<T>) {
-    for (size_t i = 0; i < at.size(); ++i) at[i] = number_cast<int64_t>(static_cast<double>(indices.as<T>()[i]));
+    for (size_t i = 0; i < at.size(); ++i)
+      at[i] = number_cast<int64_t>(static_cast<double>(indices.as<T>()[i]));
   });
   if (!known) return c.bad_dtype(indices);
   const Split3 s = split_at(dims, axis);

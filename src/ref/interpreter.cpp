@@ -57,13 +57,16 @@ class Interpreter {
 
   Result<std::vector<Datum>> run(const Graph& graph, std::span<const Datum> inputs, const Frame* outer) {
     if (inputs.size() != graph.inputs().size()) {
-      return fail(ErrorCode::kModel, fmt::format("{} inputs were given, {} are expected", inputs.size(), graph.inputs().size()));
+      return fail(ErrorCode::kModel,
+                  fmt::format("{} inputs were given, {} are expected", inputs.size(), graph.inputs().size()));
     }
-    Frame frame{graph, std::vector<Datum>(graph.value_count()), std::vector<bool>(graph.value_count(), false)};
+    Frame frame{graph, std::vector<Datum>(graph.value_count()),
+                std::vector<bool>(graph.value_count(), false)};
     const uint64_t before = live_;
     for (size_t i = 0; i < inputs.size(); ++i) define(frame, graph.inputs()[i], inputs[i]);
     for (const Capture& capture : graph.captures()) {
-      if (!outer) return fail(ErrorCode::kUnsupported, "a subgraph reads values of a graph that is not there");
+      if (!outer)
+        return fail(ErrorCode::kUnsupported, "a subgraph reads values of a graph that is not there");
       MTS_ASSIGN(const Datum* value, find(*outer, capture.outer));
       frame.values[index(capture.inner)] = *value;
       frame.present[index(capture.inner)] = true;
@@ -113,7 +116,8 @@ class Interpreter {
       return &found->second;
     }
     if (!frame.present[index(id)]) {
-      return fail(ErrorCode::kModel, "it is read before it is computed", {.file = {}, .node = {}, .value = value.name});
+      return fail(ErrorCode::kModel, "it is read before it is computed",
+                  {.file = {}, .node = {}, .value = value.name});
     }
     return &frame.values[index(id)];
   }
@@ -151,17 +155,21 @@ Result<void> check_input(const Value& expected, const Datum& given) {
   const Where where{.file = {}, .node = {}, .value = expected.name};
   if (!tensor || tensor->dtype() != expected.type.dtype) {
     return fail(ErrorCode::kUsage,
-                fmt::format("the input is {}, {} is expected", tensor ? name_of(tensor->dtype()) : "no tensor", to_string(expected.type)),
+                fmt::format("the input is {}, {} is expected",
+                            tensor ? name_of(tensor->dtype()) : "no tensor", to_string(expected.type)),
                 where);
   }
   if (!expected.type.shape) return {};
   const Shape& shape = *expected.type.shape;
   bool fits = shape.size() == tensor->dims().size();
-  for (size_t i = 0; fits && i < shape.size(); ++i) fits = !shape[i].is_known() || shape[i].value == tensor->dims()[i];
+  for (size_t i = 0; fits && i < shape.size(); ++i)
+    fits = !shape[i].is_known() || shape[i].value == tensor->dims()[i];
   if (!fits) {
     Type actual = Type::tensor(tensor->dtype(), {});
     for (int64_t dim : tensor->dims()) actual.shape->push_back(Dim::known(dim));
-    return fail(ErrorCode::kUsage, fmt::format("the input is {}, {} is expected", to_string(actual), to_string(expected.type)), where);
+    return fail(ErrorCode::kUsage,
+                fmt::format("the input is {}, {} is expected", to_string(actual), to_string(expected.type)),
+                where);
   }
   return {};
 }
@@ -171,7 +179,8 @@ Result<void> check_supported(const Graph& graph, const std::map<std::string, int
     const Node& node = graph.node(id);
     if (!supported(node, opsets)) {
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("the reference evaluator does not implement {}{}{}", node.domain, node.domain.empty() ? "" : ".", node.op_type),
+                  fmt::format("the reference evaluator does not implement {}{}{}", node.domain,
+                              node.domain.empty() ? "" : ".", node.op_type),
                   {.file = {}, .node = node.label(), .value = {}});
     }
     for (const Graph* body : node.subgraphs()) MTS_TRY(check_supported(*body, opsets));
@@ -190,7 +199,9 @@ class ReferenceSession : public Session {
     }
     return interpreter_.run(graph, inputs, nullptr);
   }
-  MemoryUse memory() const override { return {.weights = interpreter_.constant_bytes(), .arena = interpreter_.peak()}; }
+  MemoryUse memory() const override {
+    return {.weights = interpreter_.constant_bytes(), .arena = interpreter_.peak()};
+  }
 
  private:
   const Model& model_;

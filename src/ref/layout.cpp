@@ -58,12 +58,18 @@ template <class F>
 void with_elements(const Tensor& in, Tensor& out, F&& f) {
   if (in.dtype() == DType::kString) return f(in.strings().data(), out.mutable_strings().data());
   switch (bit_width(in.dtype())) {
-    case 8: return f(in.as<uint8_t>(), out.mutable_as<uint8_t>());
-    case 16: return f(in.as<uint16_t>(), out.mutable_as<uint16_t>());
-    case 32: return f(in.as<uint32_t>(), out.mutable_as<uint32_t>());
-    case 64: return f(in.as<uint64_t>(), out.mutable_as<uint64_t>());
-    case 128: return f(in.as<Opaque<16>>(), out.mutable_as<Opaque<16>>());
-    default: return;
+    case 8:
+      return f(in.as<uint8_t>(), out.mutable_as<uint8_t>());
+    case 16:
+      return f(in.as<uint16_t>(), out.mutable_as<uint16_t>());
+    case 32:
+      return f(in.as<uint32_t>(), out.mutable_as<uint32_t>());
+    case 64:
+      return f(in.as<uint64_t>(), out.mutable_as<uint64_t>());
+    case 128:
+      return f(in.as<Opaque<16>>(), out.mutable_as<Opaque<16>>());
+    default:
+      return;
   }
 }
 
@@ -110,7 +116,8 @@ Tensor take(const Tensor& in, std::span<const int64_t> index, Dims dims, const T
     if (fill) {
       Tensor scratch(in.dtype(), {1});
       with_elements(*fill, scratch, [&](const auto* source, auto*) {
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(*source)>, std::remove_cvref_t<decltype(*to)>>) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(*source)>,
+                                     std::remove_cvref_t<decltype(*to)>>) {
           filler = *source;
         }
       });

@@ -1,14 +1,14 @@
 // Shapes, strides and the copies that movement operators are made of. Strides count elements.
 #pragma once
 
+#include <mts/tensor.h>
+
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include <mts/tensor.h>
 
 namespace mts::ref {
 
@@ -22,11 +22,13 @@ Dims broadcast_strides(const Dims& dims, const Dims& out);
 int64_t product(const Dims& dims, size_t from, size_t to);
 inline int64_t product(const Dims& dims) { return product(dims, 0, dims.size()); }
 
-// A tensor of shape `dims` whose element at index i is in[offset + sum(i * strides)]. Any element type but sub-byte ones.
+// A tensor of shape `dims` whose element at index i is in[offset + sum(i * strides)]. Any element type but
+// sub-byte ones.
 Tensor copy_strided(const Tensor& in, int64_t offset, const Dims& strides, const Dims& dims);
 Tensor transpose(const Tensor& in, std::span<const size_t> permutation);
 Tensor expand(const Tensor& in, const Dims& dims);  // requires that it broadcasts
-// A tensor of shape `dims` with element k = in[index[k]], or `fill`'s single element where index[k] < 0 (zero without fill).
+// A tensor of shape `dims` with element k = in[index[k]], or `fill`'s single element where index[k] < 0 (zero
+// without fill).
 Tensor take(const Tensor& in, std::span<const int64_t> index, Dims dims, const Tensor* fill = nullptr);
 // Copies `count` consecutive elements between tensors of one dtype.
 void copy_elements(const Tensor& from, int64_t from_offset, Tensor& to, int64_t to_offset, int64_t count);
@@ -34,13 +36,13 @@ Tensor copy_of(const Tensor& in);  // own buffer
 // Element types that take whole bytes (or strings), which is what the copies above need.
 bool is_byte_addressable(DType dtype);
 
-// Calls f(offsets, length) for each innermost row of an iteration over `dims` with N operands; within a row operand k
-// advances by `inner[k]`. Neighbouring axes are merged where all operands allow it.
+// Calls f(offsets, length) for each innermost row of an iteration over `dims` with N operands; within a row
+// operand k advances by `inner[k]`. Neighbouring axes are merged where all operands allow it.
 template <size_t N>
 struct Rows {
-  Dims dims;                      // merged outer dims
-  std::array<Dims, N> strides;    // merged outer strides
-  int64_t length = 1;             // of a row
+  Dims dims;                    // merged outer dims
+  std::array<Dims, N> strides;  // merged outer strides
+  int64_t length = 1;           // of a row
   std::array<int64_t, N> inner{};
 
   Rows(const Dims& full, const std::array<Dims, N>& full_strides) {

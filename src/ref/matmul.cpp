@@ -1,13 +1,13 @@
 #include "ref/matmul.h"
 
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -25,11 +25,13 @@ Result<Tensor> matmul(const Call& c, const Tensor& left, const Tensor& right) {
   if (b.size() == 1) b.push_back(1);
   const int64_t m = a[a.size() - 2], k = a.back(), n = b.back();
   if (b[b.size() - 2] != k) {
-    return c.bad(fmt::format("{} and {} cannot be multiplied", to_string(left.dims()), to_string(right.dims())));
+    return c.bad(
+        fmt::format("{} and {} cannot be multiplied", to_string(left.dims()), to_string(right.dims())));
   }
   const Dims a_batch(a.begin(), a.end() - 2), b_batch(b.begin(), b.end() - 2);
   const std::optional<Dims> batch = broadcast(a_batch, b_batch);
-  if (!batch) return c.bad(fmt::format("{} and {} do not broadcast", to_string(left.dims()), to_string(right.dims())));
+  if (!batch)
+    return c.bad(fmt::format("{} and {} do not broadcast", to_string(left.dims()), to_string(right.dims())));
   Dims dims = *batch;
   if (left.dims().size() > 1) dims.push_back(m);
   if (right.dims().size() > 1) dims.push_back(n);
@@ -55,29 +57,32 @@ Result<Tensor> centred(const Call& c, const Tensor& x, const Tensor* zero_point,
   const auto rank = static_cast<int64_t>(x.dims().size());
   const int64_t at = axis < 0 ? axis + rank : axis;
   const bool scalar = !zero_point || zero_point->element_count() == 1;
-  if (zero_point && zero_point->dtype() != x.dtype()) return c.bad("a zero point has another type than its tensor");
+  if (zero_point && zero_point->dtype() != x.dtype())
+    return c.bad("a zero point has another type than its tensor");
   if (!scalar && (at < 0 || at >= rank || zero_point->element_count() != x.dims()[static_cast<size_t>(at)])) {
     // A zero point of the shape [..., M, 1] gives each row of a stack of matrices its own.
-    if (broadcast(x.dims(), zero_point->dims()) != x.dims()) return c.bad("the zero point does not fit its tensor");
+    if (broadcast(x.dims(), zero_point->dims()) != x.dims())
+      return c.bad("the zero point does not fit its tensor");
   }
-  const bool known = visit(Types<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t>{}, x.dtype(), [&]<class T>(Tag<T>) {
-    Dims strides(x.dims().size(), 0);
-    if (!scalar && zero_point->dims().size() > 1) {
-      strides = broadcast_strides(zero_point->dims(), x.dims());
-    } else if (!scalar) {
-      strides[static_cast<size_t>(at)] = 1;
-    }
-    const T none{0};
-    const T* zero = zero_point ? zero_point->as<T>() : &none;
-    const Rows<2> rows(x.dims(), {strides_of(x.dims()), strides});
-    rows.for_each([&](const std::array<int64_t, 2>& offset, int64_t length) {
-      for (int64_t i = 0; i < length; ++i) {
-        const int64_t from = offset[0] + i * rows.inner[0];
-        out.mutable_as<double>()[from] =
-            static_cast<double>(x.as<T>()[from]) - static_cast<double>(zero[offset[1] + i * rows.inner[1]]);
-      }
-    });
-  });
+  const bool known =
+      visit(Types<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t>{}, x.dtype(), [&]<class T>(Tag<T>) {
+        Dims strides(x.dims().size(), 0);
+        if (!scalar && zero_point->dims().size() > 1) {
+          strides = broadcast_strides(zero_point->dims(), x.dims());
+        } else if (!scalar) {
+          strides[static_cast<size_t>(at)] = 1;
+        }
+        const T none{0};
+        const T* zero = zero_point ? zero_point->as<T>() : &none;
+        const Rows<2> rows(x.dims(), {strides_of(x.dims()), strides});
+        rows.for_each([&](const std::array<int64_t, 2>& offset, int64_t length) {
+          for (int64_t i = 0; i < length; ++i) {
+            const int64_t from = offset[0] + i * rows.inner[0];
+            out.mutable_as<double>()[from] = static_cast<double>(x.as<T>()[from]) -
+                                             static_cast<double>(zero[offset[1] + i * rows.inner[1]]);
+          }
+        });
+      });
   if (!known) return c.bad_dtype(x);
   return out;
 }
@@ -109,8 +114,8 @@ Outputs gemm(const Call& c) {
   const bool known = visit(kNumeric, a.dtype(), [&]<class T>(Tag<T>) {
     using Wide = std::conditional_t<std::is_floating_point_v<T>, double, T>;
     std::vector<Wide> product(static_cast<size_t>(m * n));
-    multiply<T, Acc<T>>(a.as<T>(), trans_a ? 1 : k, trans_a ? m : 1, b.as<T>(), trans_b ? 1 : n, trans_b ? k : 1, m, k, n,
-                        product.data());
+    multiply<T, Acc<T>>(a.as<T>(), trans_a ? 1 : k, trans_a ? m : 1, b.as<T>(), trans_b ? 1 : n,
+                        trans_b ? k : 1, m, k, n, product.data());
     const Tensor added = bias ? expand(*bias, {m, n}) : Tensor();
     for (size_t i = 0; i < product.size(); ++i) {
       const double addend = bias && beta != 0 ? beta * static_cast<double>(added.as<T>()[i]) : 0;
@@ -132,9 +137,51 @@ Outputs mat_mul_integer(const Call& c) {
   return one(std::move(out));
 }
 
+// By elimination with partial pivoting.
+double determinant(std::vector<double> m, int64_t n) {
+  double result = 1;
+  const auto at = [&](int64_t row, int64_t column) -> double& {
+    return m[static_cast<size_t>(row * n + column)];
+  };
+  for (int64_t k = 0; k < n; ++k) {
+    int64_t pivot = k;
+    for (int64_t i = k + 1; i < n; ++i) {
+      if (std::fabs(at(i, k)) > std::fabs(at(pivot, k))) pivot = i;
+    }
+    if (at(pivot, k) == 0) return 0;
+    if (pivot != k) {
+      for (int64_t j = 0; j < n; ++j) std::swap(at(k, j), at(pivot, j));
+      result = -result;
+    }
+    result *= at(k, k);
+    for (int64_t i = k + 1; i < n; ++i) {
+      const double factor = at(i, k) / at(k, k);
+      for (int64_t j = k; j < n; ++j) at(i, j) -= factor * at(k, j);
+    }
+  }
+  return result;
+}
+
+Outputs det(const Call& c) {
+  const Tensor& x = c.in(0);
+  const size_t rank = x.dims().size();
+  if (rank < 2 || x.dims()[rank - 1] != x.dims()[rank - 2]) return c.bad("square matrices are expected");
+  const int64_t n = x.dims().back();
+  Tensor out(x.dtype(), Dims(x.dims().begin(), x.dims().end() - 2));
+  const bool known = visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) {
+    for (int64_t i = 0; i < out.element_count(); ++i) {
+      const T* from = x.as<T>() + i * n * n;
+      out.mutable_as<T>()[i] = static_cast<T>(determinant({from, from + n * n}, n));
+    }
+  });
+  if (!known) return c.bad_dtype(x);
+  return one(std::move(out));
+}
+
 constexpr Operator kTable[] = {
     {"MatMul", "", 1, kLatest, 2, kWiden, mat_mul},
     {"Gemm", "", 1, kLatest, 2, kWiden, gemm},
+    {"Det", "", 11, kLatest, 1, kWiden, det},
     {"MatMulInteger", "", 10, kLatest, 2, kPlain, mat_mul_integer},
 };
 

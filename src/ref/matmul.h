@@ -1,17 +1,17 @@
 // Matrix products that several operators share.
 #pragma once
 
+#include "ref/operator.h"
+
 #include <cstdint>
 #include <vector>
-
-#include "ref/operator.h"
 
 namespace mts::ref {
 
 // y[m,n] = sum_k a[m,k] * b[k,n] with strides in elements; the sum in Acc, in order of k.
 template <class T, class Acc, class Out>
-void multiply(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_row, int64_t b_column, int64_t m,
-              int64_t k, int64_t n, Out* y) {
+void multiply(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_row, int64_t b_column,
+              int64_t m, int64_t k, int64_t n, Out* y) {
   std::vector<Acc> sums(static_cast<size_t>(n));
   for (int64_t i = 0; i < m; ++i) {
     std::fill(sums.begin(), sums.end(), Acc{0});

@@ -1,12 +1,12 @@
 // Normalisations: Batch, Instance, Group, Layer, RMS, local response, Lp, mean-variance.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <cmath>
 #include <functional>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -21,7 +21,8 @@ Moments moments_of(const T* x, int64_t count) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(x[i]);
   const double mean = sum / static_cast<double>(count);
-  for (int64_t i = 0; i < count; ++i) squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
+  for (int64_t i = 0; i < count; ++i)
+    squares += (static_cast<double>(x[i]) - mean) * (static_cast<double>(x[i]) - mean);
   return {mean, squares / static_cast<double>(count)};
 }
 
@@ -32,7 +33,8 @@ Result<std::vector<double>> parameter(const Call& c, size_t input, int64_t count
     return c.bad(fmt::format("input {} has {} elements instead of {}", input, x.element_count(), count));
   }
   std::vector<double> values(static_cast<size_t>(count));
-  const bool known = visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) { std::copy_n(x.as<T>(), count, values.begin()); });
+  const bool known =
+      visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) { std::copy_n(x.as<T>(), count, values.begin()); });
   if (!known) return c.bad_dtype(x);
   return values;
 }
@@ -52,8 +54,10 @@ Outputs batch_normalization(const Call& c) {
   const int64_t size = product(x.dims(), std::min<size_t>(2, x.dims().size()), x.dims().size());
   const bool training = c.version >= 14 ? c.node.int_or("training_mode", 0) != 0
                                         : c.version < 7 && c.node.int_or("is_test", 0) == 0;
-  if (c.version < 14 && (training || c.wants(1))) return c.unsupported("BatchNormalization in training mode before opset 14");
-  if (c.version < 9 && c.node.int_or("spatial", 1) == 0) return c.unsupported("BatchNormalization with spatial = 0");
+  if (c.version < 14 && (training || c.wants(1)))
+    return c.unsupported("BatchNormalization in training mode before opset 14");
+  if (c.version < 9 && c.node.int_or("spatial", 1) == 0)
+    return c.unsupported("BatchNormalization with spatial = 0");
   MTS_ASSIGN(const std::vector<double> scale, parameter(c, 1, channels));
   MTS_ASSIGN(const std::vector<double> bias, parameter(c, 2, channels));
   MTS_ASSIGN(std::vector<double> mean, parameter(c, 3, channels));
@@ -80,7 +84,8 @@ Outputs batch_normalization(const Call& c) {
       for (int64_t n = 0; n < batch; ++n) {
         const int64_t at = (n * channels + channel) * size;
         for (int64_t i = 0; i < size; ++i) {
-          out.mutable_as<T>()[at + i] = static_cast<T>((static_cast<double>(x.as<T>()[at + i]) - mean[k]) * factor + bias[k]);
+          out.mutable_as<T>()[at + i] =
+              static_cast<T>((static_cast<double>(x.as<T>()[at + i]) - mean[k]) * factor + bias[k]);
         }
       }
     }
@@ -94,8 +99,8 @@ Outputs batch_normalization(const Call& c) {
   return result;
 }
 
-// x of shape [N, C, ...] normalised over groups of channels with everything behind them; `scale` and `bias` have one
-// value a channel, or one a group.
+// x of shape [N, C, ...] normalised over groups of channels with everything behind them; `scale` and `bias`
+// have one value a channel, or one a group.
 Outputs normalise_groups(const Call& c, int64_t groups) {
   const Tensor& x = c.in(0);
   if (x.dims().size() < 2) return c.bad("an input [N, C, ...] is expected");
@@ -135,7 +140,8 @@ Outputs group_normalization(const Call& c) { return normalise_groups(c, c.node.i
 // Scale and bias of Layer- and RMSNormalization: broadcast to the normalised axes (or to the whole input).
 Result<Tensor> affine_operand(const Call& c, const Tensor* given, const Tensor& x) {
   if (!given) return Tensor();
-  if (broadcast(x.dims(), given->dims()) != x.dims()) return c.bad("its scale or bias does not broadcast to its input");
+  if (broadcast(x.dims(), given->dims()) != x.dims())
+    return c.bad("its scale or bias does not broadcast to its input");
   Tensor wide(DType::kFloat64, given->dims());
   const bool known = visit(kFloats, given->dtype(), [&]<class T>(Tag<T>) {
     std::copy_n(given->as<T>(), given->element_count(), wide.mutable_as<double>());
@@ -145,8 +151,8 @@ Result<Tensor> affine_operand(const Call& c, const Tensor* given, const Tensor& 
 }
 
 // y = (x - mean) / sqrt(var + epsilon) * scale + bias over the axes from `axis` on; RMS leaves out the mean.
-Outputs normalise_trailing(const Call& c, const Tensor& x, const Tensor* scale_in, const Tensor* bias_in, int64_t given_axis,
-                           bool rms, double epsilon) {
+Outputs normalise_trailing(const Call& c, const Tensor& x, const Tensor* scale_in, const Tensor* bias_in,
+                           int64_t given_axis, bool rms, double epsilon) {
   MTS_ASSIGN(const size_t axis, c.axis(given_axis, x.dims().size()));
   MTS_ASSIGN(const Tensor scale, affine_operand(c, scale_in, x));
   MTS_ASSIGN(const Tensor bias, affine_operand(c, bias_in, x));
@@ -183,18 +189,21 @@ Outputs normalise_trailing(const Call& c, const Tensor& x, const Tensor* scale_i
 }
 
 Outputs layer_normalization(const Call& c) {
-  return normalise_trailing(c, c.in(0), &c.in(1), c.opt(2), c.node.int_or("axis", -1), false, c.node.float_or("epsilon", 1e-5f));
+  return normalise_trailing(c, c.in(0), &c.in(1), c.opt(2), c.node.int_or("axis", -1), false,
+                            c.node.float_or("epsilon", 1e-5f));
 }
 
 Outputs rms_normalization(const Call& c) {
-  return normalise_trailing(c, c.in(0), &c.in(1), nullptr, c.node.int_or("axis", -1), true, c.node.float_or("epsilon", 1e-5f));
+  return normalise_trailing(c, c.in(0), &c.in(1), nullptr, c.node.int_or("axis", -1), true,
+                            c.node.float_or("epsilon", 1e-5f));
 }
 
 Outputs lrn(const Call& c) {
   const Tensor& x = c.in(0);
   const int64_t size = c.node.int_or("size", 0);
   if (size < 1 || x.dims().size() < 2) return c.bad("size is missing, or the input is not [N, C, ...]");
-  const double alpha = c.node.float_or("alpha", 1e-4f), beta = c.node.float_or("beta", 0.75f), bias = c.node.float_or("bias", 1.0f);
+  const double alpha = c.node.float_or("alpha", 1e-4f), beta = c.node.float_or("beta", 0.75f),
+               bias = c.node.float_or("bias", 1.0f);
   const Split3 s = split_at(x.dims(), 1);
   Tensor out(x.dtype(), x.dims());
   const bool known = visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) {
@@ -209,8 +218,9 @@ Outputs lrn(const Call& c) {
             squares += value * value;
           }
           const int64_t at = (n * s.length + channel) * s.inner + i;
-          out.mutable_as<T>()[at] = static_cast<T>(static_cast<double>(x.as<T>()[at]) /
-                                                   std::pow(bias + alpha / static_cast<double>(size) * squares, beta));
+          out.mutable_as<T>()[at] =
+              static_cast<T>(static_cast<double>(x.as<T>()[at]) /
+                             std::pow(bias + alpha / static_cast<double>(size) * squares, beta));
         }
       }
     }
@@ -263,7 +273,8 @@ Outputs mean_variance_normalization(const Call& c) {
     const Rows<2> rows(x.dims(), {strides_of(x.dims()), broadcast_strides(kept, x.dims())});
     const auto sweep = [&](auto&& f) {
       rows.for_each([&](const std::array<int64_t, 2>& at, int64_t length) {
-        for (int64_t i = 0; i < length; ++i) f(at[0] + i * rows.inner[0], static_cast<size_t>(at[1] + i * rows.inner[1]));
+        for (int64_t i = 0; i < length; ++i)
+          f(at[0] + i * rows.inner[0], static_cast<size_t>(at[1] + i * rows.inner[1]));
       });
     };
     const auto n = static_cast<double>(count);
@@ -274,7 +285,8 @@ Outputs mean_variance_normalization(const Call& c) {
     });
     sweep([&](int64_t from, size_t to) {
       const double deviation = std::sqrt(squares[to] / n) + 1e-9;
-      out.mutable_as<T>()[from] = static_cast<T>((static_cast<double>(x.as<T>()[from]) - sums[to] / n) / deviation);
+      out.mutable_as<T>()[from] =
+          static_cast<T>((static_cast<double>(x.as<T>()[from]) - sums[to] / n) / deviation);
     });
   });
   if (!known) return c.bad_dtype(x);
@@ -286,7 +298,8 @@ template <bool kRms>
 Outputs skip_normalization(const Call& c) {
   const Tensor &x = c.in(0), &skip = c.in(1);
   const Tensor* sum_bias = kRms ? c.opt(3) : c.opt(4);
-  if (skip.dtype() != x.dtype() || broadcast(x.dims(), skip.dims()) != x.dims()) return c.bad("skip does not fit the input");
+  if (skip.dtype() != x.dtype() || broadcast(x.dims(), skip.dims()) != x.dims())
+    return c.bad("skip does not fit the input");
   if (sum_bias && (sum_bias->dtype() != x.dtype() || broadcast(x.dims(), sum_bias->dims()) != x.dims())) {
     return c.bad("the bias does not fit the input");
   }
@@ -299,7 +312,8 @@ Outputs skip_normalization(const Call& c) {
   });
   if (!known) return c.bad_dtype(x);
   const double epsilon = c.node.float_or("epsilon", 1e-12f);
-  MTS_ASSIGN(std::vector<Datum> result, normalise_trailing(c, sum, &c.in(2), kRms ? nullptr : c.opt(3), -1, kRms, epsilon));
+  MTS_ASSIGN(std::vector<Datum> result,
+             normalise_trailing(c, sum, &c.in(2), kRms ? nullptr : c.opt(3), -1, kRms, epsilon));
   result.resize(3);
   result.emplace_back(std::move(sum));
   return result;
@@ -314,7 +328,8 @@ constexpr Operator kTable[] = {
     {"LRN", "", 1, kLatest, 1, kWiden, lrn},
     {"LpNormalization", "", 1, kLatest, 1, kWiden, lp_normalization},
     {"MeanVarianceNormalization", "", 9, kLatest, 1, kWiden, mean_variance_normalization},
-    {"LayerNormalization", "", 1, 16, 2, kWidenFirst, layer_normalization},  // ONNX Runtime wrote it before it was standard
+    {"LayerNormalization", "", 1, 16, 2, kWidenFirst,
+     layer_normalization},  // ONNX Runtime wrote it before it was standard
     {"SimplifiedLayerNormalization", "", 1, kLatest, 2, kWidenFirst, rms_normalization},  // likewise
     {"SkipLayerNormalization", "com.microsoft", 1, kLatest, 3, kWiden, skip_normalization<false>},
     {"SkipSimplifiedLayerNormalization", "com.microsoft", 1, kLatest, 3, kWiden, skip_normalization<true>},

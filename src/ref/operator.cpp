@@ -1,11 +1,11 @@
 #include "ref/operator.h"
 
+#include "ref/dispatch.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "ref/dispatch.h"
 
 namespace mts::ref {
 
@@ -18,7 +18,8 @@ tl::unexpected<Error> Call::unsupported(std::string message) const {
 }
 
 tl::unexpected<Error> Call::bad_dtype(const Tensor& tensor) const {
-  return unsupported(fmt::format("the reference evaluator does not implement it for {}", name_of(tensor.dtype())));
+  return unsupported(
+      fmt::format("the reference evaluator does not implement it for {}", name_of(tensor.dtype())));
 }
 
 Result<size_t> Call::axis(int64_t value, size_t rank) const {
@@ -33,7 +34,8 @@ Result<std::vector<size_t>> Call::axes(std::span<const int64_t> values, size_t r
   std::vector<size_t> result;
   for (int64_t value : values) {
     MTS_ASSIGN(const size_t one, axis(value, rank));
-    if (std::ranges::find(result, one) != result.end()) return bad(fmt::format("axis {} occurs twice", value));
+    if (std::ranges::find(result, one) != result.end())
+      return bad(fmt::format("axis {} occurs twice", value));
     result.push_back(one);
   }
   return result;
@@ -56,14 +58,17 @@ Result<int64_t> Call::scalar_int(const Tensor& tensor) const {
 }
 
 Result<double> Call::scalar(const Tensor& tensor) const {
-  if (tensor.element_count() != 1) return bad(fmt::format("one value is expected, not {}", tensor.element_count()));
+  if (tensor.element_count() != 1)
+    return bad(fmt::format("one value is expected, not {}", tensor.element_count()));
   double result = 0;
-  const bool known = visit(kNumeric, tensor.dtype(), [&]<class T>(Tag<T>) { result = static_cast<double>(*tensor.as<T>()); });
+  const bool known = visit(kNumeric, tensor.dtype(),
+                           [&]<class T>(Tag<T>) { result = static_cast<double>(*tensor.as<T>()); });
   if (!known) return bad_dtype(tensor);
   return result;
 }
 
-Result<std::optional<std::vector<int64_t>>> Call::ints_attribute_or_input(std::string_view name, size_t position,
+Result<std::optional<std::vector<int64_t>>> Call::ints_attribute_or_input(std::string_view name,
+                                                                          size_t position,
                                                                           int64_t since) const {
   if (version >= since) {
     const Tensor* tensor = opt(position);
@@ -73,6 +78,25 @@ Result<std::optional<std::vector<int64_t>>> Call::ints_attribute_or_input(std::s
   }
   if (!node.find(name)) return std::optional<std::vector<int64_t>>{};
   return std::optional(node.ints_or(name, {}));
+}
+
+std::vector<float> Call::floats(std::string_view name) const {
+  const Attribute* found = node.find(name);
+  const auto* values = found ? std::get_if<std::vector<float>>(&found->value) : nullptr;
+  return values ? *values : std::vector<float>{};
+}
+
+std::vector<std::string> Call::strings(std::string_view name) const {
+  const Attribute* found = node.find(name);
+  const auto* values = found ? std::get_if<std::vector<std::string>>(&found->value) : nullptr;
+  return values ? *values : std::vector<std::string>{};
+}
+
+std::optional<Tensor> Call::tensor_attribute(std::string_view name) const {
+  const Attribute* found = node.find(name);
+  const auto* weight = found ? std::get_if<WeightPtr>(&found->value) : nullptr;
+  if (!weight || !*weight) return std::nullopt;
+  return Tensor::from_weight(**weight);
 }
 
 Result<void> Call::check_dims(const Dims& dims) const {

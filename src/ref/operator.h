@@ -2,14 +2,23 @@
 //
 // How to add an operator:
 //   1. Find the file of its family (unary.cpp, pool.cpp, ...).
-//   2. Write `Outputs my_op(const Call& c)` in it: read inputs with c.in(i) / c.opt(i), attributes with c.node, refuse
+//   2. Write `Outputs my_op(const Call& c)` in it: read inputs with c.in(i) / c.opt(i), attributes with
+//   c.node, refuse
 //      with `return c.bad("...")` (the model is wrong) or `return c.unsupported("...")` (we cannot do that).
-//   3. Add one row to the constexpr table at the end of that file. `since` is the first opset in which this function
-//      is right, `until` the last (kLatest: still); `required` inputs are present and are tensors before the function is
-//      called, unless kAny is among the traits. kWiden lets the function see float32 where the model has float16 or
-//      bfloat16; kPacked lets it see one byte an element where the model has 4- or 2-bit elements.
+//   3. Add one row to the constexpr table at the end of that file. `since` is the first opset in which this
+//   function
+//      is right, `until` the last (kLatest: still); `required` inputs are present and are tensors before the
+//      function is called, unless kAny is among the traits. kWiden lets the function see float32 where the
+//      model has float16 or bfloat16; kPacked lets it see one byte an element where the model has 4- or 2-bit
+//      elements.
 //   4. A new family also gets one line in operators.h and one in families() of evaluate.cpp.
 #pragma once
+
+#include "ref/evaluate.h"
+
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/tensor.h>
 
 #include <cstdint>
 #include <optional>
@@ -17,12 +26,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
-#include <mts/tensor.h>
-
-#include "ref/evaluate.h"
 
 namespace mts::ref {
 
@@ -36,8 +39,8 @@ struct Call {
   int64_t version;  // of the node's domain
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i] != nullptr; }
-  const Datum& datum(size_t i) const { return *inputs[i]; }              // requires has(i)
-  const Tensor& in(size_t i) const { return *inputs[i]->tensor(); }      // requires has(i); a tensor
+  const Datum& datum(size_t i) const { return *inputs[i]; }          // requires has(i)
+  const Tensor& in(size_t i) const { return *inputs[i]->tensor(); }  // requires has(i); a tensor
   const Tensor* opt(size_t i) const { return has(i) ? inputs[i]->tensor() : nullptr; }
   bool wants(size_t output) const { return output < node.outputs.size() && node.outputs[output] != kNoValue; }
 
@@ -47,14 +50,19 @@ struct Call {
 
   // An axis made non-negative; kModel when it is out of range.
   Result<size_t> axis(int64_t value, size_t rank) const;
-  Result<std::vector<size_t>> axes(std::span<const int64_t> values, size_t rank) const;  // each, no duplicates
+  Result<std::vector<size_t>> axes(std::span<const int64_t> values,
+                                   size_t rank) const;  // each, no duplicates
   // The content of an integer tensor.
   Result<std::vector<int64_t>> ints(const Tensor& tensor) const;
-  Result<int64_t> scalar_int(const Tensor& tensor) const;     // exactly one element
-  Result<double> scalar(const Tensor& tensor) const;          // exactly one numeric element
+  Result<int64_t> scalar_int(const Tensor& tensor) const;  // exactly one element
+  Result<double> scalar(const Tensor& tensor) const;       // exactly one numeric element
   // Attribute `name`, or from `since` on the input at `position`; nullopt when absent.
   Result<std::optional<std::vector<int64_t>>> ints_attribute_or_input(std::string_view name, size_t position,
                                                                       int64_t since) const;
+  // Attributes of other kinds; empty when absent or of another kind.
+  std::vector<float> floats(std::string_view name) const;
+  std::vector<std::string> strings(std::string_view name) const;
+  std::optional<Tensor> tensor_attribute(std::string_view name) const;
   // A tensor whose size the content of the model decides: refuses negative dimensions and absurd sizes.
   Result<Tensor> make(DType dtype, Dims dims) const;
   Result<void> check_dims(const Dims& dims) const;  // what make refuses

@@ -1,14 +1,14 @@
 // Pooling: Max (with indices), Average, Lp, the global ones, MaxUnpool.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+#include "ref/window.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
-#include "ref/window.h"
 
 namespace mts::ref {
 namespace {
@@ -69,7 +69,9 @@ Outputs max_pool(const Call& c) {
         for_window(g, o, [&](int64_t i) {
           if (best < 0 || from[i] > from[best] || from[i] != from[i]) best = i;
         });
-        *to++ = best < 0 ? (std::is_floating_point_v<T> ? static_cast<T>(-INFINITY) : std::numeric_limits<T>::lowest()) : from[best];
+        *to++ = best < 0 ? (std::is_floating_point_v<T> ? static_cast<T>(-INFINITY)
+                                                        : std::numeric_limits<T>::lowest())
+                         : from[best];
         if (!index_to) return;
         int64_t at = best;
         if (column_major && best >= 0) {
@@ -100,7 +102,8 @@ int64_t padded_count(const Window& g, const Window::Axes& o) {
   return count;
 }
 
-// One float output a window: finish(sum of step(element), elements inside the input, elements inside the padded input).
+// One float output a window: finish(sum of step(element), elements inside the input, elements inside the
+// padded input).
 template <class Step, class Finish>
 Outputs sum_pool(const Call& c, const Window& g, Step&& step, Finish&& finish) {
   const Tensor& x = c.in(0);
@@ -202,7 +205,8 @@ Outputs global_max_pool(const Call& c) {
 // Puts each element where its index, made for the shape without padding, says.
 Outputs max_unpool(const Call& c) {
   const Tensor &x = c.in(0), &indices = c.in(1);
-  if (indices.dims() != x.dims() || indices.dtype() != DType::kInt64) return c.bad("its indices do not fit its input");
+  if (indices.dims() != x.dims() || indices.dtype() != DType::kInt64)
+    return c.bad("its indices do not fit its input");
   const std::vector<int64_t> kernel = c.node.ints_or("kernel_shape", {});
   MTS_ASSIGN(const Window g, transposed_window_of(c, x.dims(), kernel));
   Dims natural{x.dims()[0], x.dims()[1]};

@@ -1,16 +1,16 @@
 // QuantizeLinear, DequantizeLinear (per tensor, per axis, blocked), DynamicQuantizeLinear, QLinearMatMul.
 #include "ref/quantise.h"
 
-#include <algorithm>
-#include <cmath>
-
-#include <fmt/format.h>
-
 #include "ref/convert.h"
 #include "ref/dispatch.h"
 #include "ref/layout.h"
 #include "ref/matmul.h"
 #include "ref/operators.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
 
 namespace mts::ref {
 namespace {
@@ -40,7 +40,8 @@ Result<Grid> grid_of(const Call& c, const Tensor& x, const Tensor& scale) {
   grid.length = s.length;
   grid.inner = s.inner;
   if (block_size == 0) {
-    if (scale.dims().size() != 1 || scale.dims()[0] != s.length) return c.bad("its scale does not fit the axis");
+    if (scale.dims().size() != 1 || scale.dims()[0] != s.length)
+      return c.bad("its scale does not fit the axis");
     grid.block = 1;
     return grid;
   }
@@ -51,7 +52,8 @@ Result<Grid> grid_of(const Call& c, const Tensor& x, const Tensor& scale) {
   Dims expected = x.dims();
   expected[axis] = grid.blocks;
   if (scale.dims() != expected) {
-    return c.bad(fmt::format("its scale is {}, blocks of {} need {}", to_string(scale.dims()), block_size, to_string(expected)));
+    return c.bad(fmt::format("its scale is {}, blocks of {} need {}", to_string(scale.dims()), block_size,
+                             to_string(expected)));
   }
   return grid;
 }
@@ -62,7 +64,8 @@ std::pair<double, double> bounds_of(DType dtype) {
   const int bits = bit_width(dtype);
   const bool is_unsigned = dtype == DType::kUint8 || dtype == DType::kUint16 || dtype == DType::kUint4 ||
                            dtype == DType::kUint2 || dtype == DType::kUint32 || dtype == DType::kUint64;
-  return is_unsigned ? std::pair(0.0, std::ldexp(1.0, bits) - 1) : std::pair(-std::ldexp(1.0, bits - 1), std::ldexp(1.0, bits - 1) - 1);
+  return is_unsigned ? std::pair(0.0, std::ldexp(1.0, bits) - 1)
+                     : std::pair(-std::ldexp(1.0, bits - 1), std::ldexp(1.0, bits - 1) - 1);
 }
 
 Outputs quantize_linear(const Call& c) {
@@ -70,7 +73,8 @@ Outputs quantize_linear(const Call& c) {
   const Tensor* zero = c.opt(2);
   auto to = static_cast<DType>(c.node.int_or("output_dtype", 0));
   if (to == DType::kUndefined) to = zero ? zero->dtype() : DType::kUint8;
-  if (zero && (zero->dtype() != to || zero->element_count() != scale.element_count())) return c.bad("its zero point does not fit");
+  if (zero && (zero->dtype() != to || zero->element_count() != scale.element_count()))
+    return c.bad("its zero point does not fit");
   MTS_ASSIGN(const Grid grid, grid_of(c, x, scale));
   MTS_ASSIGN(std::vector<double> values, to_doubles(c, x));
   MTS_ASSIGN(const std::vector<double> scales, to_doubles(c, scale));
@@ -82,11 +86,12 @@ Outputs quantize_linear(const Call& c) {
   const bool integer = is_integer(to);
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t k = grid.scale_of(static_cast<int64_t>(i));
-    double value = static_cast<float>(values[i]) / static_cast<float>(scales[k]);  // float32, as engines do
-    if (integer) value = std::clamp(std::nearbyint(value) + zeros[k], low, high);
-    values[i] = value;
+    const double value =
+        static_cast<float>(values[i]) / static_cast<float>(scales[k]);  // float32, as engines do
+    values[i] = integer ? std::clamp(std::nearbyint(value) + zeros[k], low, high) : value + zeros[k];
   }
-  MTS_ASSIGN(Tensor out, from_doubles(c, values, to, x.dims(), {.saturate = c.node.int_or("saturate", 1) != 0}));
+  MTS_ASSIGN(Tensor out,
+             from_doubles(c, values, to, x.dims(), {.saturate = c.node.int_or("saturate", 1) != 0}));
   return one(std::move(out));
 }
 
@@ -95,7 +100,8 @@ Outputs dequantize_linear(const Call& c) {
   const Tensor* zero = c.opt(2);
   auto to = static_cast<DType>(c.node.int_or("output_dtype", 0));
   if (to == DType::kUndefined) to = scale.dtype();
-  if (zero && (zero->dtype() != x.dtype() || zero->element_count() != scale.element_count())) return c.bad("its zero point does not fit");
+  if (zero && (zero->dtype() != x.dtype() || zero->element_count() != scale.element_count()))
+    return c.bad("its zero point does not fit");
   MTS_ASSIGN(const Grid grid, grid_of(c, x, scale));
   MTS_ASSIGN(std::vector<double> values, to_doubles(c, x));
   MTS_ASSIGN(const std::vector<double> scales, to_doubles(c, scale));
@@ -121,7 +127,8 @@ Outputs dynamic_quantize_linear(const Call& c) {
   }
   Tensor y(DType::kUint8, x.dims()), scale(DType::kFloat32, {}), zero(DType::kUint8, {});
   const float step = (high - low) / 255;
-  const double offset = step == 0 ? 0 : std::clamp(std::nearbyint(static_cast<double>(-low / step)), 0.0, 255.0);
+  const double offset =
+      step == 0 ? 0 : std::clamp(std::nearbyint(static_cast<double>(-low / step)), 0.0, 255.0);
   *scale.mutable_as<float>() = step;
   *zero.mutable_as<uint8_t>() = static_cast<uint8_t>(offset);
   for (int64_t i = 0; i < x.element_count(); ++i) {
@@ -147,14 +154,16 @@ Result<Tensor> requantise(const Call& c, const Tensor& sums, const Tensor& x_sca
   MTS_ASSIGN(const std::vector<double> zero, to_doubles(c, y_zero_point));
   MTS_ASSIGN(const size_t at, c.axis(axis, sums.dims().size()));
   const Split3 s = split_at(sums.dims(), at);
-  if (ws.size() != 1 && static_cast<int64_t>(ws.size()) != s.length) return c.bad("the weight's scale does not fit its channels");
+  if (ws.size() != 1 && static_cast<int64_t>(ws.size()) != s.length)
+    return c.bad("the weight's scale does not fit its channels");
   const auto [low, high] = bounds_of(y_zero_point.dtype());
   std::vector<double> values(static_cast<size_t>(sums.element_count()));
   for (size_t i = 0; i < values.size(); ++i) {
     const int64_t channel = static_cast<int64_t>(i) / s.inner % s.length;
     const double factor = xs[0] * ws[ws.size() == 1 ? 0 : static_cast<size_t>(channel)] / ys[0];
     const double value = sums.as<double>()[i] * factor;
-    values[i] = is_integer(y_zero_point.dtype()) ? std::clamp(std::nearbyint(value) + zero[0], low, high) : value;
+    values[i] =
+        is_integer(y_zero_point.dtype()) ? std::clamp(std::nearbyint(value) + zero[0], low, high) : value;
   }
   return from_doubles(c, values, y_zero_point.dtype(), sums.dims());
 }

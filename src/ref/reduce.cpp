@@ -1,14 +1,14 @@
 // Reductions over axes, ArgMax and ArgMin, CumSum.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -20,7 +20,8 @@ struct Axes {
   bool nothing = false;       // the operator is the identity
 };
 
-// Axes are an attribute first and an input from `since` on; absent or empty: all, or none with noop_with_empty_axes.
+// Axes are an attribute first and an input from `since` on; absent or empty: all, or none with
+// noop_with_empty_axes.
 Result<Axes> axes_of(const Call& c, int64_t since) {
   const Dims& dims = c.in(0).dims();
   MTS_ASSIGN(const auto given, c.ints_attribute_or_input("axes", 1, since));
@@ -60,7 +61,8 @@ void reduce_into(const Tensor& x, const Axes& axes, Acc initial, Step&& step, Fi
 }
 
 template <class T>
-using Sum = std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+using Sum = std::conditional_t<std::is_floating_point_v<T>, double,
+                               std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
 
 // reduce(c, since, step, finish): sum-like reductions in a wide accumulator that starts with `initial`.
 template <class Step, class Finish>
@@ -71,8 +73,8 @@ Outputs accumulate(const Call& c, int64_t since, int initial, Step&& step, Finis
   const bool known = visit(kNumeric, x.dtype(), [&]<class T>(Tag<T>) {
     using Acc = Sum<T>;
     reduce_into<Acc, T>(
-        x, axes, static_cast<Acc>(initial), [&](Acc sum, T value) { return static_cast<Acc>(step(sum, static_cast<Acc>(value))); },
-        finish, out);
+        x, axes, static_cast<Acc>(initial),
+        [&](Acc sum, T value) { return static_cast<Acc>(step(sum, static_cast<Acc>(value))); }, finish, out);
   });
   if (!known) return c.bad_dtype(x);
   return axes.nothing && c.node.op_type == "ReduceSum" ? one(x) : one(std::move(out));
@@ -93,7 +95,8 @@ constexpr auto kLog = [](auto sum, int64_t) { return std::log(static_cast<double
 
 Outputs reduce_sum(const Call& c) { return accumulate(c, 13, 0, kPlus, kAsIs); }
 Outputs reduce_prod(const Call& c) {
-  return accumulate(c, 18, 1, [](auto sum, auto x) { return sum * x; }, kAsIs);
+  return accumulate(
+      c, 18, 1, [](auto sum, auto x) { return sum * x; }, kAsIs);
 }
 Outputs reduce_mean(const Call& c) {
   return accumulate(c, 18, 0, kPlus, [](auto sum, int64_t count) {

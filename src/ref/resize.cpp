@@ -1,15 +1,16 @@
-// Resize and Upsample: every axis is a table of taps (input position, weight), applied one axis after another.
+// Resize and Upsample: every axis is a table of taps (input position, weight), applied one axis after
+// another.
+#include "ref/convert.h"
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <string>
 
 #include <fmt/format.h>
-
-#include "ref/convert.h"
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -82,9 +83,11 @@ Axis axis_taps(const Options& o, const Scaling& s) {
     const double stretch = o.antialias ? std::min(s.scale, 1.0) : 1;
     const double reach = (o.mode == "cubic" ? 2 : 1) / stretch;
     double sum = 0;
-    for (auto at = static_cast<int64_t>(std::floor(x - reach)); at <= static_cast<int64_t>(std::ceil(x + reach)); ++at) {
+    for (auto at = static_cast<int64_t>(std::floor(x - reach));
+         at <= static_cast<int64_t>(std::ceil(x + reach)); ++at) {
       const double distance = (static_cast<double>(at) - x) * stretch;
-      const double weight = o.mode == "cubic" ? cubic_weight(distance, o.cubic_a) : std::max(0.0, 1 - std::fabs(distance));
+      const double weight =
+          o.mode == "cubic" ? cubic_weight(distance, o.cubic_a) : std::max(0.0, 1 - std::fabs(distance));
       if (weight == 0 || (o.exclude_outside && (at < 0 || at >= s.in))) continue;
       position.taps.push_back({std::clamp<int64_t>(at, 0, s.in - 1), weight});
       sum += weight;
@@ -95,7 +98,8 @@ Axis axis_taps(const Options& o, const Scaling& s) {
 }
 
 // Applies the taps of one axis.
-std::vector<double> apply(const std::vector<double>& in, const Dims& dims, size_t axis, const Axis& taps, double extrapolation) {
+std::vector<double> apply(const std::vector<double>& in, const Dims& dims, size_t axis, const Axis& taps,
+                          double extrapolation) {
   const Split3 s = split_at(dims, axis);
   std::vector<double> out(static_cast<size_t>(s.outer * s.inner) * taps.size(), 0);
   double* to = out.data();
@@ -134,7 +138,8 @@ Outputs run(const Call& c, const Options& o, const std::vector<Scaling>& axes) {
     for (size_t axis = 0; axis < axes.size(); ++axis) {
       std::vector<int64_t> next;
       for (int64_t base : sources) {
-        for (const Position& position : taps[axis]) next.push_back(base + position.taps[0].at * strides[axis]);
+        for (const Position& position : taps[axis])
+          next.push_back(base + position.taps[0].at * strides[axis]);
       }
       sources = std::move(next);
     }
@@ -157,7 +162,8 @@ Outputs run(const Call& c, const Options& o, const std::vector<Scaling>& axes) {
 }
 
 // Output sizes and scales of all axes from a tensor of scales.
-Result<void> read_scales(const Call& c, const std::vector<double>& scales, const std::vector<size_t>& axes, std::vector<Scaling>& to) {
+Result<void> read_scales(const Call& c, const std::vector<double>& scales, const std::vector<size_t>& axes,
+                         std::vector<Scaling>& to) {
   if (scales.size() != axes.size()) return c.bad("scales does not have one value an axis");
   for (size_t i = 0; i < axes.size(); ++i) {
     Scaling& s = to[axes[i]];
@@ -193,8 +199,9 @@ Outputs upsample(const Call& c) {
   if (c.version >= 9) {
     if (!c.has(1)) return c.bad("scales is missing");
     MTS_ASSIGN(scales, to_doubles(c, c.in(1)));
-  } else if (const Attribute* given = c.node.find("scales")) {
-    if (const auto* values = std::get_if<std::vector<float>>(&given->value)) scales.assign(values->begin(), values->end());
+  } else {
+    const std::vector<float> given = c.floats("scales");
+    scales.assign(given.begin(), given.end());
   }
   std::vector<Scaling> axes = unscaled(c.in(0).dims());
   MTS_TRY(read_scales(c, scales, all_axes(axes.size()), axes));
@@ -214,9 +221,10 @@ Result<Options> options_of(const Call& c) {
     return std::ranges::find(known, value) != known.end();
   };
   if (!among(o.mode, {"nearest", "linear", "cubic"})) return c.bad("mode is " + o.mode);
-  if (!among(o.nearest, {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"})) return c.bad("nearest_mode is " + o.nearest);
-  if (!among(o.coordinates, {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                             "tf_half_pixel_for_nn", "tf_crop_and_resize"})) {
+  if (!among(o.nearest, {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"}))
+    return c.bad("nearest_mode is " + o.nearest);
+  if (!among(o.coordinates, {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+                             "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"})) {
     return c.bad("coordinate_transformation_mode is " + o.coordinates);
   }
   return o;
@@ -247,10 +255,12 @@ Outputs resize(const Call& c) {
       common = policy == "not_larger" ? std::min(common, s.scale) : std::max(common, s.scale);
     }
     if (policy != "stretch") {
-      if (policy != "not_larger" && policy != "not_smaller") return c.bad("keep_aspect_ratio_policy is " + policy);
+      if (policy != "not_larger" && policy != "not_smaller")
+        return c.bad("keep_aspect_ratio_policy is " + policy);
       for (size_t axis : axes) {
         scalings[axis].scale = common;
-        scalings[axis].out = number_cast<int64_t>(std::floor(common * static_cast<double>(scalings[axis].in) + 0.5));
+        scalings[axis].out =
+            number_cast<int64_t>(std::floor(common * static_cast<double>(scalings[axis].in) + 0.5));
       }
     }
   } else if (scales) {

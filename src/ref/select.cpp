@@ -1,13 +1,13 @@
 // Operators whose result depends on an order or on which elements are set: TopK, NonZero, Unique, Compress.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <map>
 #include <numeric>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -79,7 +79,8 @@ Outputs non_zero(const Call& c) {
 
 Outputs compress(const Call& c) {
   const Tensor &x = c.in(0), &condition = c.in(1);
-  if (condition.dtype() != DType::kBool || condition.dims().size() != 1) return c.bad("its condition is not a vector of bool");
+  if (condition.dtype() != DType::kBool || condition.dims().size() != 1)
+    return c.bad("its condition is not a vector of bool");
   const bool flat = !c.node.find("axis");
   size_t axis = 0;
   if (!flat) {
@@ -106,7 +107,8 @@ Outputs compress(const Call& c) {
   return one(std::move(out));
 }
 
-// Groups equal slices along the axis: `order` lists the first position of each, sorted or by first occurrence.
+// Groups equal slices along the axis: `order` lists the first position of each, sorted or by first
+// occurrence.
 struct Distinct {
   std::vector<int64_t> first, inverse, counts;
 };
@@ -165,7 +167,8 @@ Outputs unique(const Call& c) {
   Tensor out(x.dtype(), dims);
   for (int64_t o = 0; o < s.outer; ++o) {
     for (int64_t g = 0; g < count; ++g) {
-      copy_elements(x, (o * s.length + found.first[static_cast<size_t>(g)]) * s.inner, out, (o * count + g) * s.inner, s.inner);
+      copy_elements(x, (o * s.length + found.first[static_cast<size_t>(g)]) * s.inner, out,
+                    (o * count + g) * s.inner, s.inner);
     }
   }
   std::vector<Datum> result = one(std::move(out));

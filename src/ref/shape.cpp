@@ -1,13 +1,14 @@
-// Operators that only look at shapes or rearrange whole tensors: Reshape, Transpose, Concat, Split, Shape, Constant, ...
+// Operators that only look at shapes or rearrange whole tensors: Reshape, Transpose, Concat, Split, Shape,
+// Constant, ...
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <numeric>
 #include <string>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -19,7 +20,8 @@ Tensor int64_tensor(Dims dims, const std::vector<int64_t>& values) {
 Outputs constant(const Call& c) {
   if (c.node.attributes.size() != 1) return c.bad("Constant takes exactly one attribute");
   const Attribute& attribute = c.node.attributes[0];
-  if (const auto* weight = std::get_if<WeightPtr>(&attribute.value)) return one(Tensor::from_weight(**weight));
+  if (const auto* weight = std::get_if<WeightPtr>(&attribute.value))
+    return one(Tensor::from_weight(**weight));
   if (const auto* value = std::get_if<int64_t>(&attribute.value)) return one(int64_tensor({}, {*value}));
   if (const auto* values = std::get_if<std::vector<int64_t>>(&attribute.value)) {
     return one(int64_tensor({static_cast<int64_t>(values->size())}, *values));
@@ -83,7 +85,8 @@ Outputs reshape(const Call& c) {
       if (i >= x.dims().size()) return c.bad("its shape copies an axis that the input does not have");
       dims[i] = x.dims()[i];
     }
-    if (dims[i] < -1 || (dims[i] == -1 && open)) return c.bad(fmt::format("its shape is {}", to_string(*given)));
+    if (dims[i] < -1 || (dims[i] == -1 && open))
+      return c.bad(fmt::format("its shape is {}", to_string(*given)));
     if (dims[i] == -1) {
       open = i;
     } else if (__builtin_mul_overflow(known, dims[i], &known)) {
@@ -105,7 +108,8 @@ Outputs flatten(const Call& c) {
   const Tensor& x = c.in(0);
   const auto rank = static_cast<int64_t>(x.dims().size());
   const int64_t given = c.node.int_or("axis", 1);
-  if (given < -rank || given > rank) return c.bad(fmt::format("axis {} is out of range for rank {}", given, rank));
+  if (given < -rank || given > rank)
+    return c.bad(fmt::format("axis {} is out of range for rank {}", given, rank));
   const auto axis = static_cast<size_t>(given < 0 ? given + rank : given);
   return one(x.reshaped({product(x.dims(), 0, axis), product(x.dims(), axis, x.dims().size())}));
 }
@@ -164,11 +168,13 @@ Outputs concat(const Call& c) {
     if (!c.has(i)) return c.bad("an input is missing");
     const Tensor& x = c.in(i);
     Dims own = x.dims();
-    if (own.size() != dims.size() || x.dtype() != first.dtype()) return c.bad("its inputs have different ranks or types");
+    if (own.size() != dims.size() || x.dtype() != first.dtype())
+      return c.bad("its inputs have different ranks or types");
     dims[axis] += own[axis];
     own[axis] = first.dims()[axis];
     if (own != first.dims()) {
-      return c.bad(fmt::format("{} and {} cannot be concatenated on axis {}", to_string(first.dims()), to_string(x.dims()), axis));
+      return c.bad(fmt::format("{} and {} cannot be concatenated on axis {}", to_string(first.dims()),
+                               to_string(x.dims()), axis));
     }
   }
   MTS_ASSIGN(Tensor out, c.make(first.dtype(), dims));
@@ -176,7 +182,8 @@ Outputs concat(const Call& c) {
   int64_t offset = 0;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const int64_t run = c.in(i).dims()[axis] * s.inner;
-    for (int64_t o = 0; o < s.outer; ++o) copy_elements(c.in(i), o * run, out, o * s.length * s.inner + offset, run);
+    for (int64_t o = 0; o < s.outer; ++o)
+      copy_elements(c.in(i), o * run, out, o * s.length * s.inner + offset, run);
     offset += run;
   }
   return one(std::move(out));
@@ -198,10 +205,12 @@ Outputs split(const Call& c) {
   }
   int64_t total = 0;
   for (int64_t size : sizes) {
-    if (size < 0 || size > length) return c.bad(fmt::format("it splits an axis of length {} into {}", length, to_string(sizes)));
+    if (size < 0 || size > length)
+      return c.bad(fmt::format("it splits an axis of length {} into {}", length, to_string(sizes)));
     total += size;
   }
-  if (total != length) return c.bad(fmt::format("it splits an axis of length {} into {}", length, to_string(sizes)));
+  if (total != length)
+    return c.bad(fmt::format("it splits an axis of length {} into {}", length, to_string(sizes)));
   std::vector<Datum> result;
   int64_t start = 0;
   const Dims strides = strides_of(x.dims());
@@ -233,7 +242,8 @@ Outputs tile(const Call& c) {
   Dims nested, strides, dims;
   const Dims own = strides_of(x.dims());
   for (size_t i = 0; i < repeats.size(); ++i) {
-    if (repeats[i] < 0 || repeats[i] > (int64_t{1} << 31)) return c.bad(fmt::format("its repeats are {}", to_string(repeats)));
+    if (repeats[i] < 0 || repeats[i] > (int64_t{1} << 31))
+      return c.bad(fmt::format("its repeats are {}", to_string(repeats)));
     nested.insert(nested.end(), {repeats[i], x.dims()[i]});
     strides.insert(strides.end(), {0, own[i]});
     dims.push_back(repeats[i] * x.dims()[i]);
@@ -246,7 +256,8 @@ Outputs tile(const Call& c) {
 Outputs depth_to_space(const Call& c) {
   const Tensor& x = c.in(0);
   const int64_t b = c.node.int_or("blocksize", 0);
-  if (x.dims().size() != 4 || b < 1 || b > 1 << 15 || x.dims()[1] % (b * b) != 0) return c.bad("blocksize does not fit the input");
+  if (x.dims().size() != 4 || b < 1 || b > 1 << 15 || x.dims()[1] % (b * b) != 0)
+    return c.bad("blocksize does not fit the input");
   const std::string mode = c.node.string_or("mode", "DCR");
   if (mode != "DCR" && mode != "CRD") return c.bad("mode is neither DCR nor CRD");
   const int64_t n = x.dims()[0], depth = x.dims()[1] / (b * b), h = x.dims()[2], w = x.dims()[3];
@@ -259,7 +270,8 @@ Outputs depth_to_space(const Call& c) {
 Outputs space_to_depth(const Call& c) {
   const Tensor& x = c.in(0);
   const int64_t b = c.node.int_or("blocksize", 0);
-  if (x.dims().size() != 4 || b < 1 || x.dims()[2] % b != 0 || x.dims()[3] % b != 0) return c.bad("blocksize does not fit the input");
+  if (x.dims().size() != 4 || b < 1 || x.dims()[2] % b != 0 || x.dims()[3] % b != 0)
+    return c.bad("blocksize does not fit the input");
   const int64_t n = x.dims()[0], depth = x.dims()[1], h = x.dims()[2] / b, w = x.dims()[3] / b;
   const std::array<size_t, 6> order{0, 3, 5, 1, 2, 4};
   return one(transpose(x.reshaped({n, depth, h, b, w, b}), order).reshaped({n, depth * b * b, h, w}));

@@ -1,14 +1,15 @@
-// Operators that cut, pad or generate regular patterns: Slice, Pad, ReverseSequence, Trilu, Range, EyeLike, CenterCropPad.
+// Operators that cut, pad or generate regular patterns: Slice, Pad, ReverseSequence, Trilu, Range, EyeLike,
+// CenterCropPad.
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <string>
 
 #include <fmt/format.h>
-
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
 
 namespace mts::ref {
 namespace {
@@ -25,7 +26,8 @@ Outputs slice(const Call& c) {
     MTS_ASSIGN(steps, c.ints(*given));
   }
   if (given_axes) axis_values = *given_axes;
-  if (ends->size() != starts->size() || axis_values.size() != starts->size() || steps.size() != starts->size()) {
+  if (ends->size() != starts->size() || axis_values.size() != starts->size() ||
+      steps.size() != starts->size()) {
     return c.bad("starts, ends, axes and steps have different lengths");
   }
   MTS_ASSIGN(const std::vector<size_t> axes, c.axes(axis_values, x.dims().size()));
@@ -38,7 +40,8 @@ Outputs slice(const Call& c) {
     if (step == 0) return c.bad("a step is 0");
     const auto from_end = [&](int64_t at) { return at < 0 ? at + length : at; };
     const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? length : length - 1;
-    const int64_t start = std::clamp(from_end((*starts)[i]), step > 0 ? low : std::min<int64_t>(0, high), high);
+    const int64_t start =
+        std::clamp(from_end((*starts)[i]), step > 0 ? low : std::min<int64_t>(0, high), high);
     const int64_t end = std::clamp(from_end((*ends)[i]), low, step > 0 ? length : high);
     const int64_t count = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
     dims[axes[i]] = length == 0 ? 0 : std::max<int64_t>(0, count);
@@ -64,7 +67,8 @@ int64_t padded_source(int64_t at, int64_t length, const std::string& mode) {
 Outputs pad(const Call& c) {
   const Tensor& x = c.in(0);
   const std::string mode = c.node.string_or("mode", "constant");
-  if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap") return c.bad("mode is " + mode);
+  if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap")
+    return c.bad("mode is " + mode);
   const std::string_view name = c.version >= 2 || c.node.find("pads") ? "pads" : "paddings";
   MTS_ASSIGN(const auto pads, c.ints_attribute_or_input(name, 1, 11));
   if (!pads) return c.bad("its pads are missing");
@@ -79,10 +83,12 @@ Outputs pad(const Call& c) {
   Tensor fill(x.dtype(), {1});
   if (x.dtype() != DType::kString) std::fill_n(fill.mutable_data(), fill.byte_size(), std::byte{0});
   if (const Tensor* given = c.version >= 11 ? c.opt(2) : nullptr; given && given->element_count() != 0) {
-    if (given->dtype() != x.dtype() || given->element_count() != 1) return c.bad("its constant is not one value of the input's type");
+    if (given->dtype() != x.dtype() || given->element_count() != 1)
+      return c.bad("its constant is not one value of the input's type");
     fill = given->reshaped({1});
   } else if (c.version < 11) {
-    visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) { *fill.mutable_as<T>() = static_cast<T>(c.node.float_or("value", 0)); });
+    visit(kFloats, x.dtype(),
+          [&]<class T>(Tag<T>) { *fill.mutable_as<T>() = static_cast<T>(c.node.float_or("value", 0)); });
   }
 
   Dims dims = x.dims(), begin(dims.size(), 0);
@@ -93,7 +99,8 @@ Outputs pad(const Call& c) {
     }
     begin[axes[i]] = (*pads)[i];
     dims[axes[i]] += (*pads)[i] + (*pads)[axes.size() + i];
-    if (mode != "constant" && x.dims()[axes[i]] == 0 && dims[axes[i]] > 0) return c.bad("it extends an empty axis");
+    if (mode != "constant" && x.dims()[axes[i]] == 0 && dims[axes[i]] > 0)
+      return c.bad("it extends an empty axis");
   }
   MTS_TRY(c.check_dims(dims));
   // Source positions axis by axis, then their sums.
@@ -117,17 +124,23 @@ Outputs reverse_sequence(const Call& c) {
   const Tensor& x = c.in(0);
   MTS_ASSIGN(const std::vector<int64_t> lengths, c.ints(c.in(1)));
   const int64_t batch_axis = c.node.int_or("batch_axis", 1), time_axis = c.node.int_or("time_axis", 0);
-  if (x.dims().size() < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0) return c.bad("its axes are not 0 and 1");
-  const int64_t time = x.dims()[static_cast<size_t>(time_axis)], batch = x.dims()[static_cast<size_t>(batch_axis)];
-  if (static_cast<int64_t>(lengths.size()) != batch) return c.bad("sequence_lens does not fit the batch axis");
+  if (x.dims().size() < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0)
+    return c.bad("its axes are not 0 and 1");
+  const int64_t time = x.dims()[static_cast<size_t>(time_axis)],
+                batch = x.dims()[static_cast<size_t>(batch_axis)];
+  if (static_cast<int64_t>(lengths.size()) != batch)
+    return c.bad("sequence_lens does not fit the batch axis");
   const int64_t inner = product(x.dims(), 2, x.dims().size());
   Tensor out(x.dtype(), x.dims());
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t length = lengths[static_cast<size_t>(b)];
-    if (length < 0 || length > time) return c.bad(fmt::format("a sequence of length {} in {} steps", length, time));
+    if (length < 0 || length > time)
+      return c.bad(fmt::format("a sequence of length {} in {} steps", length, time));
     for (int64_t t = 0; t < time; ++t) {
       const int64_t source = t < length ? length - 1 - t : t;
-      const auto row = [&](int64_t step) { return (time_axis == 0 ? step * batch + b : b * time + step) * inner; };
+      const auto row = [&](int64_t step) {
+        return (time_axis == 0 ? step * batch + b : b * time + step) * inner;
+      };
       copy_elements(x, row(source), out, row(t), inner);
     }
   }
@@ -156,21 +169,25 @@ Outputs trilu(const Call& c) {
 Outputs range(const Call& c) {
   const Tensor &start = c.in(0), &limit = c.in(1), &delta = c.in(2);
   for (const Tensor* x : {&start, &limit, &delta}) {
-    if (x->dtype() != start.dtype() || x->element_count() != 1) return c.bad("start, limit and delta are not scalars of one type");
+    if (x->dtype() != start.dtype() || x->element_count() != 1)
+      return c.bad("start, limit and delta are not scalars of one type");
   }
   int64_t count = -1;
   Tensor out;
   const bool known = visit(kNumeric, start.dtype(), [&]<class T>(Tag<T>) {
     const T first = *start.as<T>(), last = *limit.as<T>(), step = *delta.as<T>();
-    const double steps = std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step));
+    const double steps =
+        std::ceil((static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step));
     if (step == 0 || !(std::abs(steps) < 2147483648.0)) return;
     count = static_cast<int64_t>(std::max(0.0, steps));
     out = Tensor(start.dtype(), {count});
     for (int64_t i = 0; i < count; ++i) {
       if constexpr (std::is_floating_point_v<T>) {
-        out.mutable_as<T>()[i] = static_cast<T>(static_cast<double>(first) + static_cast<double>(i) * static_cast<double>(step));
+        out.mutable_as<T>()[i] =
+            static_cast<T>(static_cast<double>(first) + static_cast<double>(i) * static_cast<double>(step));
       } else {
-        out.mutable_as<T>()[i] = static_cast<T>(static_cast<uint64_t>(first) + static_cast<uint64_t>(i) * static_cast<uint64_t>(step));
+        out.mutable_as<T>()[i] = static_cast<T>(static_cast<uint64_t>(first) +
+                                                static_cast<uint64_t>(i) * static_cast<uint64_t>(step));
       }
     }
   });
@@ -189,7 +206,8 @@ Outputs eye_like(const Call& c) {
   const bool known = visit(kNumeric, dtype, [&]<class T>(Tag<T>) {
     out = Tensor(dtype, x.dims());
     for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t column = 0; column < columns; ++column) out.mutable_as<T>()[r * columns + column] = column - r == k ? T{1} : T{0};
+      for (int64_t column = 0; column < columns; ++column)
+        out.mutable_as<T>()[r * columns + column] = column - r == k ? T{1} : T{0};
     }
   });
   if (!known) return c.unsupported(fmt::format("EyeLike of {}", name_of(dtype)));

@@ -1,10 +1,10 @@
 // Softmax, LogSoftmax, Hardmax. Before opset 13 they work on the input flattened to two axes at `axis`.
-#include <algorithm>
-#include <cmath>
-
 #include "ref/dispatch.h"
 #include "ref/layout.h"
 #include "ref/operators.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace mts::ref {
 namespace {
@@ -63,7 +63,8 @@ Outputs log_softmax(const Call& c) {
     double sum = 0;
     for (int64_t k = 0; k < length; ++k) sum += std::exp(static_cast<double>(x[k * stride]) - largest);
     const double shift = largest + std::log(sum);
-    for (int64_t k = 0; k < length; ++k) y[k * stride] = static_cast<T>(static_cast<double>(x[k * stride]) - shift);
+    for (int64_t k = 0; k < length; ++k)
+      y[k * stride] = static_cast<T>(static_cast<double>(x[k * stride]) - shift);
   });
 }
 

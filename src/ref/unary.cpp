@@ -1,31 +1,18 @@
 // Elementwise operators with one data input: activations, roundings, trigonometry, tests, Clip, Dropout.
+#include "ref/unary.h"
+
+#include "ref/dispatch.h"
+#include "ref/layout.h"
+#include "ref/operators.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <string>
 
-#include "ref/dispatch.h"
-#include "ref/layout.h"
-#include "ref/operators.h"
-
 namespace mts::ref {
 namespace {
-
-// y = f(x), computed in double and rounded to the element type.
-template <class F>
-Outputs map_float(const Call& c, F&& f) {
-  const Tensor& x = c.in(0);
-  Tensor y(x.dtype(), x.dims());
-  const int64_t count = x.element_count();
-  const bool known = visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) {
-    const T* from = x.as<T>();
-    T* to = y.mutable_as<T>();
-    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(f(static_cast<double>(from[i])));
-  });
-  if (!known) return c.bad_dtype(x);
-  return one(std::move(y));
-}
 
 // y = f(x) in the element type itself, for every numeric type.
 template <class List, class F>
@@ -34,7 +21,8 @@ Outputs map_types(const Call& c, List types, F&& f) {
   Tensor y(x.dtype(), x.dims());
   const int64_t count = x.element_count();
   const bool known = visit(types, x.dtype(), [&]<class T>(Tag<T>) {
-    std::transform(x.as<T>(), x.as<T>() + count, y.mutable_as<T>(), [&](T value) { return static_cast<T>(f(value)); });
+    std::transform(x.as<T>(), x.as<T>() + count, y.mutable_as<T>(),
+                   [&](T value) { return static_cast<T>(f(value)); });
   });
   if (!known) return c.bad_dtype(x);
   return one(std::move(y));
@@ -47,7 +35,8 @@ Outputs test_float(const Call& c, F&& f) {
   Tensor y(DType::kBool, x.dims());
   const int64_t count = x.element_count();
   const bool known = visit(kFloats, x.dtype(), [&]<class T>(Tag<T>) {
-    for (int64_t i = 0; i < count; ++i) y.mutable_as<uint8_t>()[i] = f(static_cast<double>(x.as<T>()[i])) ? 1 : 0;
+    for (int64_t i = 0; i < count; ++i)
+      y.mutable_as<uint8_t>()[i] = f(static_cast<double>(x.as<T>()[i])) ? 1 : 0;
   });
   if (!known) return c.bad_dtype(x);
   return one(std::move(y));
@@ -80,7 +69,8 @@ Outputs neg(const Call& c) {
   });
 }
 Outputs sign(const Call& c) {
-  return map_types(c, kNumeric, [](auto x) { return x > 0 ? 1 : (std::is_signed_v<decltype(x)> && x < 0 ? -1 : 0); });
+  return map_types(c, kNumeric,
+                   [](auto x) { return x > 0 ? 1 : (std::is_signed_v<decltype(x)> && x < 0 ? -1 : 0); });
 }
 Outputs relu(const Call& c) {
   return map_types(c, kNumeric, [](auto x) { return x < 0 ? decltype(x){0} : x; });
@@ -99,7 +89,8 @@ Outputs elu(const Call& c) {
 }
 Outputs celu(const Call& c) {
   const double alpha = c.node.float_or("alpha", 1.0f);
-  return map_float(c, [=](double x) { return std::max(0.0, x) + std::min(0.0, alpha * std::expm1(x / alpha)); });
+  return map_float(c,
+                   [=](double x) { return std::max(0.0, x) + std::min(0.0, alpha * std::expm1(x / alpha)); });
 }
 Outputs selu(const Call& c) {
   const double alpha = c.node.float_or("alpha", 1.67326319217681884765625f);
@@ -156,7 +147,8 @@ Outputs is_nan(const Call& c) {
   return test_float(c, [](double x) { return std::isnan(x); });
 }
 Outputs is_inf(const Call& c) {
-  const bool positive = c.node.int_or("detect_positive", 1) != 0, negative = c.node.int_or("detect_negative", 1) != 0;
+  const bool positive = c.node.int_or("detect_positive", 1) != 0,
+             negative = c.node.int_or("detect_negative", 1) != 0;
   return test_float(c, [=](double x) { return std::isinf(x) && (x > 0 ? positive : negative); });
 }
 Outputs logical_not(const Call& c) {
@@ -201,7 +193,8 @@ Outputs dropout(const Call& c) {
   double ratio = 0.5;
   if (c.version >= 12) {
     if (const Tensor* mode = c.opt(2)) {
-      if (mode->dtype() != DType::kBool || mode->element_count() != 1) return c.bad("training_mode is not one bool");
+      if (mode->dtype() != DType::kBool || mode->element_count() != 1)
+        return c.bad("training_mode is not one bool");
       training = *mode->as<uint8_t>() != 0;
     }
     if (const Tensor* given = c.opt(1)) {

@@ -9,7 +9,8 @@
 namespace mts::ref {
 namespace {
 
-constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();  // of every attribute, so that nothing overflows
+constexpr int64_t kLargest =
+    std::numeric_limits<int32_t>::max();  // of every attribute, so that nothing overflows
 
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
@@ -17,7 +18,8 @@ int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1)
 Result<void> read_axes(const Call& c, std::string_view name, int64_t least, size_t rank, Window::Axes& to) {
   const std::vector<int64_t> values = c.node.ints_or(name, {});
   if (values.empty()) return {};
-  if (values.size() != rank) return c.bad(fmt::format("{} has {} values for {} spatial axes", name, values.size(), rank));
+  if (values.size() != rank)
+    return c.bad(fmt::format("{} has {} values for {} spatial axes", name, values.size(), rank));
   for (size_t i = 0; i < rank; ++i) {
     if (values[i] < least || values[i] > kLargest) return c.bad(fmt::format("{} holds {}", name, values[i]));
     to[3 - rank + i] = values[i];
@@ -27,15 +29,18 @@ Result<void> read_axes(const Call& c, std::string_view name, int64_t least, size
 
 Result<Window> common(const Call& c, const Dims& x, const Dims& kernel) {
   Window w;
-  if (x.size() < 3) return c.bad(fmt::format("an input [N, C, spatial...] is expected, not {}", to_string(x)));
+  if (x.size() < 3)
+    return c.bad(fmt::format("an input [N, C, spatial...] is expected, not {}", to_string(x)));
   w.rank = x.size() - 2;
   if (w.rank > 3) return c.unsupported("more than three spatial axes");
-  if (kernel.size() != w.rank) return c.bad("the kernel and the input have different numbers of spatial axes");
+  if (kernel.size() != w.rank)
+    return c.bad("the kernel and the input have different numbers of spatial axes");
   for (size_t i = 0; i < w.rank; ++i) {
     const size_t at = 3 - w.rank + i;
     w.in[at] = x[2 + i];
     w.kernel[at] = kernel[i];
-    if (kernel[i] < 1 || kernel[i] > kLargest || x[2 + i] > kLargest) return c.bad("the kernel is empty or too large");
+    if (kernel[i] < 1 || kernel[i] > kLargest || x[2 + i] > kLargest)
+      return c.bad("the kernel is empty or too large");
   }
   MTS_TRY(read_axes(c, "strides", 1, w.rank, w.stride));
   MTS_TRY(read_axes(c, "dilations", 1, w.rank, w.dilation));
@@ -83,7 +88,8 @@ Result<Window> window_of(const Call& c, const Dims& x, const Dims& kernel) {
     w.out[i] = floor_div(room + (ceil ? w.stride[i] - 1 : 0), w.stride[i]) + 1;
     // A window that would start in the padding behind the input is left out.
     if (ceil && (w.out[i] - 1) * w.stride[i] >= w.in[i] + w.pad_begin[i]) --w.out[i];
-    if (w.out[i] < 0) return c.bad(fmt::format("the kernel is larger than the padded input {}", to_string(x)));
+    if (w.out[i] < 0)
+      return c.bad(fmt::format("the kernel is larger than the padded input {}", to_string(x)));
   }
   return w;
 }
@@ -93,8 +99,10 @@ Result<Window> transposed_window_of(const Call& c, const Dims& x, const Dims& ke
   Window::Axes output_padding{}, output_shape{};
   MTS_TRY(read_axes(c, "output_padding", 0, w.rank, output_padding));
   std::vector<int64_t> wanted = c.node.ints_or("output_shape", {});
-  if (wanted.size() == w.rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // some write N and C too
-  if (!wanted.empty() && wanted.size() != w.rank) return c.bad("output_shape does not have one value a spatial axis");
+  if (wanted.size() == w.rank + 2)
+    wanted.erase(wanted.begin(), wanted.begin() + 2);  // some write N and C too
+  if (!wanted.empty() && wanted.size() != w.rank)
+    return c.bad("output_shape does not have one value a spatial axis");
   for (size_t i = 0; i < wanted.size(); ++i) output_shape[3 - w.rank + i] = wanted[i];
   const std::string auto_pad = c.node.string_or("auto_pad", "NOTSET");
   const bool same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";

@@ -57,13 +57,16 @@ ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vec
 ValueId Builder::reshape(ValueId value, const Extents& from, const Extents& to) {
   if (from == to) return value;
   assert(can_reshape(from, to));
-  const auto open_sizes = std::ranges::count_if(to, [](const Extent& e) { return !e.is_known(); });
-  if (const WeightPtr& weight = graph_.value(value).weight; weight != nullptr && open_sizes <= 1) {
-    int64_t known = 1;
-    for (const Extent& extent : to)
-      if (extent.is_known()) known *= extent.factor;
-    Dims dims;  // the one size without a number is what is left
-    for (const Extent& extent : to) dims.push_back(extent.is_known() ? extent.factor : weight->element_count() / known);
+  if (const WeightPtr& weight = graph_.value(value).weight) {
+    Dims dims;
+    int64_t named = 1;  // product of the sizes that are given as numbers
+    for (const Extent& extent : to) {
+      dims.push_back(extent.is_known() ? extent.factor : -1);
+      if (extent.is_known()) named *= extent.factor;
+    }
+    // A constant's sizes are numbers: at most one of `to` can be unknown, and it is what is left.
+    for (int64_t& dim : dims)
+      if (dim < 0) dim = weight->element_count() / named;
     return constant(Weight::reshape(weight, std::move(dims)));
   }
   const DType dtype = graph_.value(value).type.dtype;
@@ -159,6 +162,30 @@ ValueId Builder::slice(ValueId value, int64_t axis, int64_t start, int64_t end, 
     return node("Slice", {value}, {{"starts", std::vector{start}, {}}, {"ends", std::vector{end}, {}}, {"axes", std::vector{axis}, {}}},
                 std::move(output));
   return node("Slice", {value, ints({start}), ints({end}), ints({axis})}, {}, std::move(output));
+}
+
+ValueId Builder::size_of(const std::string& symbol) {
+  if (const auto it = sizes_.find(symbol); it != sizes_.end()) return it->second;
+  const Type one = Type::tensor(DType::kInt64, {Dim::known(1)});
+  for (const ValueId input : graph_.inputs()) {
+    const Type& type = graph_.value(input).type;
+    if (!type.has_rank()) continue;
+    for (size_t axis = 0; axis < type.rank(); ++axis) {
+      if ((*type.shape)[axis].is_known() || (*type.shape)[axis].symbol != symbol) continue;
+      const Type shape_type = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(type.rank()))});
+      const ValueId shape = node("Shape", {input}, {}, shape_type);
+      const ValueId size = node("Gather", {shape, ints({static_cast<int64_t>(axis)})}, {{"axis", int64_t{0}, {}}}, one);
+      return sizes_[symbol] = size;
+    }
+  }
+  return kNoValue;
+}
+
+std::vector<ValueId> Builder::split(ValueId value, int64_t axis, ValueId sizes, const std::vector<Type>& outputs) {
+  Node prototype;
+  prototype.op_type = "Split";
+  prototype.set("axis", axis);
+  return nodes(std::move(prototype), {value, sizes}, outputs);
 }
 
 std::vector<ValueId> Builder::split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes,

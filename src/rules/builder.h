@@ -44,6 +44,10 @@ class Builder {
   ValueId concat(std::vector<ValueId> values, int64_t axis, Type output, bool at_run_time = false);
   ValueId slice(ValueId value, int64_t axis, int64_t start, int64_t end, Type output);
   std::vector<ValueId> split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes, const std::vector<Type>& outputs);
+  // Sizes given by a tensor.
+  std::vector<ValueId> split(ValueId value, int64_t axis, ValueId sizes, const std::vector<Type>& outputs);
+  // [1]: a dimension of a graph input by its symbol; kNoValue when no input has it.
+  ValueId size_of(const std::string& symbol);
   // Parts of equal, possibly unknown size.
   std::vector<ValueId> split_equally(ValueId value, int64_t axis, const std::vector<Type>& outputs);
 
@@ -54,7 +58,7 @@ class Builder {
   Graph& graph_;
   int64_t opset_;
   std::string origin_, stem_;
-  std::map<std::pair<std::string, uint64_t>, uint64_t> name_counts_;
+  std::map<std::string, ValueId> sizes_;
   uint64_t next_name_ = 0;
   std::map<std::pair<Digest, Dims>, ValueId> constants_;
 };

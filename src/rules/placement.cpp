@@ -24,6 +24,8 @@ Product prefix_product(const Extents& extents, size_t count) {
 
 Extent times(const Extent& extent, int64_t factor) { return {extent.factor * factor, extent.symbol}; }
 
+bool computable(const Dim& dim) { return dim.is_known() || (dim.is_symbolic() && dim.symbol.front() != '?'); }
+
 // The size of the concatenation of the members along an axis.
 Extent sum_of(std::span<const Type> members, size_t axis) {
   const Dim& first = (*members.front().shape)[axis];
@@ -84,8 +86,8 @@ bool placeable(std::span<const Type> members, Placement placement) {
     for (int32_t axis = 0; axis < rank; ++axis) {
       const Dim& dim = (*member.shape)[static_cast<size_t>(axis)];
       const bool equal = dim.same_as((*first.shape)[static_cast<size_t>(axis)]);
-      // Sizes that differ must be numbers, so that the members can be told apart again.
-      if (!equal && (axis != free_axis || !dim.is_known() || !(*first.shape)[static_cast<size_t>(axis)].is_known())) return false;
+      // Sizes that differ must be numbers or sizes of inputs, so that the members can be told apart again.
+      if (!equal && (axis != free_axis || !computable(dim) || !computable((*first.shape)[static_cast<size_t>(axis)]))) return false;
       if (dim.is_known() && dim.value == 0) return false;  // Reshape's 0 means copy: empty tensors stay apart
     }
   }

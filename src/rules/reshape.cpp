@@ -6,10 +6,17 @@
 #include "rules/families.h"
 
 namespace mts::rules {
+namespace {
+
+// A shape that every model computes for itself: the declared type of the output is then only a claim.
+bool shape_is_unknown(const Lane& lane) { return lane.operand(1).mapped() && !lane.operand(1).constant; }
+
+}  // namespace
 
 Proposal propose_reshape(const Lane& lane) {
   const Operand& x = lane.operand(0);
   if (!x.mapped()) return Proposal::refuse("the data is the same but the shape differs");
+  if (shape_is_unknown(lane)) return Proposal::refuse("its target shape is computed at run time");
   const Type& y = lane.output_type();
   const Extents in = extents_of(x.type()), out = extents_of(y);
   const auto rank = static_cast<int32_t>(out.size());
@@ -45,6 +52,7 @@ Values emit_reshape(const Lane& lane, const Option& option, Span operands, Build
 Proposal propose_expand(const Lane& lane) {
   const Operand& x = lane.operand(0);
   if (!x.mapped()) return Proposal::refuse("the data is the same but the shape differs");
+  if (shape_is_unknown(lane)) return Proposal::refuse("its target shape is computed at run time");
   const auto rank = static_cast<int32_t>(lane.output_type().rank());
   const int32_t shift = rank - x.rank();
   std::vector<int32_t> changed;  // axes of the output that the data does not have in full

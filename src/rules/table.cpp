@@ -146,6 +146,7 @@ Proposal propose(const Lane& lane) {
   for (const Operand& operand : lane.operands)
     for (const Type& type : operand.types)
       if (!type.has_rank()) return Proposal::refuse("the rank of an operand is not known");
+  if (std::ranges::none_of(lane.operands, &Operand::mapped)) return Proposal::refuse("nothing that it reads differs between models");
   bool any_output = false;
   for (const auto& types : lane.outputs)
     for (const Type& type : types) {

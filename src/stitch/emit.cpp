@@ -1,28 +1,41 @@
 #include "stitch/emit.h"
 
+#include "stitch/bundles.h"
+#include "stitch/constants.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
-
-#include "stitch/bundles.h"
-#include "stitch/constants.h"
 
 namespace mts {
 namespace {
 
 class Emitter {
  public:
-  Emitter(const Program& program, const Plan& plan, const Numbering& numbering, const EmitOptions& options, Graph& graph)
-      : program_(program), plan_(plan), numbering_(numbering), options_(options), graph_(graph),
-        builder_(graph, program.models->front().opset()), bundles_(program, options.allow_duplicates, builder_) {}
+  Emitter(const Program& program, const Plan& plan, const Numbering& numbering, const EmitOptions& options,
+          Graph& graph)
+      : program_(program),
+        plan_(plan),
+        numbering_(numbering),
+        options_(options),
+        graph_(graph),
+        builder_(graph, program.models->front().opset()),
+        bundles_(program, options.allow_duplicates, builder_) {}
 
-  void inputs(const std::vector<SharedInput>& shared_inputs);
+  void inputs(const std::vector<SharedInput>& shared_inputs, const SymbolicShapes& shapes);
   void columns();
   void outputs();
 
  private:
   const Model& model(uint32_t m) const { return (*program_.models)[m]; }
   Number number_of(uint32_t m, ValueId value) const { return numbering_.of[m][index(value)]; }
+  // What the user calls the node.
+  const std::string& node_name(uint32_t m, NodeId id) const {
+    const Node& node = model(m).graph.node(id);
+    return node.name.empty() ? node.op_type : node.name;
+  }
+  // The declared type, its symbols as the program calls them (they differ when dimensions are independent).
+  Type interface_type(const Value& value, Number number) const;
   void single_member(const Member& member);
   void lane(const Column& column, const LanePlan& plan);
   std::string origin_of(std::span<const Member* const> members) const;
@@ -36,32 +49,52 @@ class Emitter {
   Bundles bundles_;
 };
 
-void Emitter::inputs(const std::vector<SharedInput>& shared_inputs) {
+void Emitter::inputs(const std::vector<SharedInput>& shared_inputs, const SymbolicShapes& shapes) {
+  std::set<ValueRef> stand_ins;
+  for (const SharedInput& input : shapes.inputs) stand_ins.insert(input.members.begin(), input.members.end());
   std::map<ValueRef, const SharedInput*> shared;
   for (const SharedInput& input : shared_inputs)
     for (const ValueRef& member : input.members) shared[member] = &input;
   std::set<const SharedInput*> done;
   for (uint32_t m = 0; m < program_.models->size(); ++m)
     for (const ValueId id : model(m).graph.inputs()) {
+      if (stand_ins.contains({m, id})) continue;
       const auto it = shared.find({m, id});
       if (it != shared.end() && !done.insert(it->second).second) continue;
       const Value& value = model(m).graph.value(id);
       const Number number = number_of(m, id);
-      const ValueId input = graph_.add_input(it != shared.end() ? it->second->name : model(m).name + "/" + value.name, value.type);
+      const ValueId input =
+          graph_.add_input(it != shared.end() ? it->second->name : model(m).name + "/" + value.name,
+                           options_.independent_dims ? interface_type(value, number) : value.type);
       graph_.value(input).doc = value.doc;
       bundles_.set_single(number, input);
     }
+  for (size_t i = 0; i < shapes.shapes.size(); ++i) {
+    const ValueRef first = shapes.inputs[i].members.front();
+    builder_.set_origin(shapes.shapes[i].origin, "mts/shape");
+    bundles_.set_single(number_of(first.model, first.value), emit_symbolic_shape(shapes.shapes[i], builder_));
+  }
+}
+
+Type Emitter::interface_type(const Value& value, Number number) const {
+  Type type = value.type;
+  const Type& named = program_.types[number];
+  if (!type.has_rank() || !named.has_rank() || named.rank() != type.rank()) return type;
+  for (size_t axis = 0; axis < type.rank(); ++axis)
+    if ((*type.shape)[axis].is_symbolic() && (*named.shape)[axis].is_symbolic())
+      (*type.shape)[axis] = (*named.shape)[axis];
+  return type;
 }
 
 std::string Emitter::origin_of(std::span<const Member* const> members) const {
   std::vector<std::pair<uint32_t, NodeId>> origins;
-  for (const Member* member : members) origins.insert(origins.end(), member->origins.begin(), member->origins.end());
+  for (const Member* member : members)
+    origins.insert(origins.end(), member->origins.begin(), member->origins.end());
   std::ranges::sort(origins);
   std::string text;
   for (const auto& [m, node] : origins) {
     if (!text.empty()) text += ';';
-    const std::string& name = model(m).graph.node(node).name;
-    text += model(m).name + ":" + (name.empty() ? model(m).graph.node(node).op_type : name);
+    text += model(m).name + ":" + node_name(m, node);
   }
   return text;
 }
@@ -91,9 +124,11 @@ void Emitter::single_member(const Member& member) {
       for (auto& body : *many) body = adopt(body);
   }
   std::vector<ValueId> inputs;
-  for (const Number operand : member.operands) inputs.push_back(operand == kNoNumber ? kNoValue : bundles_.single(operand));
+  for (const Number operand : member.operands)
+    inputs.push_back(operand == kNoNumber ? kNoValue : bundles_.single(operand));
   std::vector<Type> types;
-  for (const Number output : member.outputs) types.push_back(output == kNoNumber ? Type{} : program_.types[output]);
+  for (const Number output : member.outputs)
+    types.push_back(output == kNoNumber ? Type{} : program_.types[output]);
   const auto outputs = builder_.nodes(std::move(node), std::move(inputs), types);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (member.outputs[i] != kNoNumber) {
@@ -145,17 +180,22 @@ void Emitter::outputs() {
     for (const ValueId id : model(m).graph.outputs()) {
       const Value& original = model(m).graph.value(id);
       const std::string name = model(m).name + "/" + original.name;
-      builder_.set_origin("", name);
-      ValueId value = bundles_.single(number_of(m, id));
-      if (graph_.is_input(value) && graph_.value(value).name == name) {  // an input that is an output under its own name
+      const NodeId producer = original.producer;
+      builder_.set_origin(
+          model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)), name);
+      const Number number = number_of(m, id);
+      const Type type = options_.independent_dims ? interface_type(original, number) : original.type;
+      ValueId value = bundles_.single(number);
+      if (graph_.is_input(value) &&
+          graph_.value(value).name == name) {  // an input that is an output under its own name
         graph_.add_output(value);
         continue;
       }
       // A value can have one name only: a second output, an echoed input or a constant gets its own.
       const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
-      if (!free) value = builder_.node("Identity", {value}, {}, original.type);
+      if (!free) value = builder_.node("Identity", {value}, {}, type);
       graph_.value(value).name = name;
-      graph_.value(value).type = original.type;
+      graph_.value(value).type = type;
       graph_.value(value).doc = original.doc;
       graph_.add_output(value);
     }
@@ -193,12 +233,13 @@ void make_names_unique(Graph& graph) {
 
 }  // namespace
 
-Graph emit(const Program& program, const Plan& plan, const Numbering& numbering, const std::vector<SharedInput>& shared_inputs,
+Graph emit(const Program& program, const Plan& plan, const Numbering& numbering,
+           const std::vector<SharedInput>& shared_inputs, const SymbolicShapes& shapes,
            const EmitOptions& options) {
   Graph graph;
   graph.name = "mts";
   Emitter emitter(program, plan, numbering, options, graph);
-  emitter.inputs(shared_inputs);
+  emitter.inputs(shared_inputs, shapes);
   emitter.columns();
   emitter.outputs();
   graph.erase_dead_nodes();

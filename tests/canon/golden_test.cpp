@@ -1,6 +1,7 @@
 // Textual models before and after canonicalise or single passes. The directive `passes` names what runs
 // (once, in that order); without it, canonicalise runs on all models. Every case is run twice: the second run
 // must change nothing.
+#include "tests/canon/run_both.h"
 #include "tests/golden/driver.h"
 
 #include <mts/canonicalise.h>
@@ -11,9 +12,18 @@ namespace mts {
 namespace {
 
 Result<void> run(golden::Case& golden) {
+  std::vector<Model> before;
+  for (const Model& model : golden.before) before.push_back(testing_canon::copy_of(model));
   const auto names = golden.directives.find("passes");
   if (names == golden.directives.end()) {
     MTS_TRY(canonicalise(golden.before));
+    std::vector<Model> again;
+    for (const Model& model : golden.before) again.push_back(testing_canon::copy_of(model));
+    MTS_TRY(canonicalise(again));
+    for (size_t i = 0; i < again.size(); ++i)
+      EXPECT_EQ(testing_canon::structure_of(again[i].graph),
+                testing_canon::structure_of(golden.before[i].graph))
+          << "a second run changes model " << i;
   } else {
     for (Model& model : golden.before) {
       for (const std::string& name : golden::split_list(names->second)) {
@@ -29,7 +39,10 @@ Result<void> run(golden::Case& golden) {
       }
     }
   }
-  for (const Model& model : golden.before) MTS_TRY(verify_ir(model));
+  for (size_t i = 0; i < before.size(); ++i) {
+    MTS_TRY(verify_ir(golden.before[i]));
+    testing_canon::expect_same_results(before[i], golden.before[i], golden.path);
+  }
   return {};
 }
 

@@ -111,7 +111,9 @@ TEST(Compare, HalfPrecisionHasItsOwnTolerance) {
 
 // A type whose numbers mts cannot read must not pass for equal.
 TEST(Compare, TypesWithoutArithmeticMustBeEqualBitwise) {
-  const auto packed = [](uint8_t bits) { return Tensor::of<uint8_t>(DType::kFloat4E2M1, {2}, std::vector{bits}); };
+  const auto packed = [](uint8_t bits) {
+    return Tensor::of<uint8_t>(DType::kFloat4E2M1, {2}, std::vector{bits});
+  };
   EXPECT_TRUE(compare("y", packed(0x12), packed(0x12)).passed);
   EXPECT_FALSE(compare("y", packed(0x12), packed(0x13)).passed);
 }

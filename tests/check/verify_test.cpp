@@ -166,12 +166,34 @@ TEST(Verify, CountsDuplicatedWeights) {
   EXPECT_TRUE(allowed.passed());
 }
 
-TEST(Verify, CountsWeightsInConstantNodesAndOtherDims) {
+TEST(Verify, CountsWeightsInConstantNodes) {
   const std::string text =
       replaced(kFused, R"(g = MatMul("b/x", W))",
-               R"(v = Constant<value = float[4] {1.0, 2.0, 3.0, 4.0}>() s = Constant<value_ints = [2, 2]>()
-                  w = Reshape(v, s) g = MatMul("b/x", w))");
+               R"(w = Constant<value = float[2,2] {1.0, 2.0, 3.0, 4.0}>() g = MatMul("b/x", w))");
   EXPECT_FALSE(check_of(report_of(fused(text), originals()), "no duplicated weight").passed);
+}
+
+// 16 bytes in another shape are no weight stored twice, 1,280 are.
+TEST(Verify, CountsOtherShapesUnlessTheyAreSmall) {
+  const std::string small =
+      replaced(kFused, R"(g = MatMul("b/x", W))",
+               R"(v = Constant<value = float[4] {1.0, 2.0, 3.0, 4.0}>() s = Constant<value_ints = [2, 2]>()
+                                        w = Reshape(v, s) g = MatMul("b/x", w))");
+  const auto check = check_of(report_of(fused(small), originals()), "no duplicated weight");
+  EXPECT_TRUE(check.passed) << check.detail;
+  EXPECT_THAT(check.detail, HasSubstr("16 generated"));
+
+  std::string values = "1.0";
+  for (int i = 1; i < 320; ++i) values += ", " + std::to_string(i) + ".0";
+  std::vector<Model> models;
+  models.push_back(
+      parse("a", "m (float[320] x) => (float[320] y) <float[320] W = {" + values + "}> { y = Add(x, W) }"));
+  const Model twice = parse("fused", R"(m (float[320] "a/x") => (float[320] "a/y") <float[320] W = {)" +
+                                         values + "}, float[1,320] V = {" + values + R"(}> {
+      z = Add("a/x", W) u = Sub(V, V) s = Constant<value_ints = [320]>() r = Reshape(u, s) "a/y" = Add(z, r) })");
+  const auto large = check_of(report_of(twice, models), "no duplicated weight");
+  EXPECT_FALSE(large.passed);
+  EXPECT_THAT(large.detail, HasSubstr("2560 bytes stored, 1280 unique"));
 }
 
 // Concatenating shared weights into a bigger one duplicates them, too.
@@ -214,6 +236,13 @@ TEST(Verify, ChecksNamesAndOrder) {
   EXPECT_THAT(check_of(report, "names and order").detail, HasSubstr("'b/x' instead of 'a/x'"));
   for (const auto& run : report.runs)
     EXPECT_TRUE(run.outputs[0].passed);  // the numbers are right all the same
+}
+
+// The order is that of the fused model, however the originals are given.
+TEST(Verify, OriginalsMayComeInAnyOrder) {
+  std::vector<Model> reversed = originals();
+  std::swap(reversed[0], reversed[1]);
+  EXPECT_TRUE(report_of(fused(), reversed).passed());
 }
 
 TEST(Verify, ChecksTypes) {

@@ -196,8 +196,37 @@ TEST(Fusion, MatMulAModelWithItsOwnBias) {
     Net net;
     const ValueId y = net.node("MatMul", {net.input({models, 3, 16}), net.weight({models, 16, 24})});
     net.output(net.node("Relu", {net.node("Add", {y, net.weight({models, 1, 24})})}));
+    EXPECT_EQ(net.work(), 1u);
     net.check(std::to_string(models) + " models");
   }
+}
+
+TEST(Fusion, StackedLinearsWithBatchesAndBiases) {
+  Net net;
+  const ValueId y = net.node("MatMul", {net.input({4, 2, 3, 16}), net.weight({4, 1, 16, 8})});
+  net.output(net.node("Tanh", {net.node("Add", {y, net.weight({4, 1, 1, 8})})}));
+  net.output(net.node("Add", {net.node("MatMul", {net.input({4, 2, 3, 16}), net.weight({4, 1, 16, 8})}),
+                              net.weight({4, 2, 1, 8})}));
+  EXPECT_EQ(net.work(), 3u) << to_string(net.plan());
+  net.check("stacked linears");
+}
+
+TEST(Fusion, ActivationsPassReshapes) {
+  Net net;
+  const ValueId y = net.node("Gemm", {net.input({6, 8}), net.weight({8, 16}), net.weight({16})});
+  const ValueId z = net.node("Add", {net.node("Reshape", {y, net.shape({2, 3, 16})}), net.weight({16})});
+  net.output(net.node("Relu", {z}));
+  EXPECT_EQ(net.work(), 1u) << to_string(net.plan());
+  net.check("activation behind a reshape");
+}
+
+TEST(Fusion, WhatDependsOnTheShapeStaysBehindTheReshape) {
+  Net net;
+  const ValueId y = net.node("Gemm", {net.input({6, 8}), net.weight({8, 16}), net.weight({16})});
+  net.output(net.node("Add", {net.node("Reshape", {y, net.shape({2, 3, 16})}), net.weight({3, 1})}));
+  net.output(net.node("Mul", {net.node("Reshape", {net.node("Relu", {net.input({4, 6})}), net.shape({8, 3})}),
+                              net.weight({3})}));
+  net.check("broadcast behind a reshape");
 }
 
 TEST(Fusion, ElementwiseChainIsOnePass) {
@@ -254,6 +283,14 @@ TEST(Fusion, ChannelsLastMeetsEverything) {
   net.output(net.node("Add", {y, net.weight({2, 7, 6, 5})}));
   net.output(net.node("Add", {y, net.weight({6, 5})}));
   net.check("layouts");
+}
+
+TEST(Plan, IsPrintedStepByStep) {
+  Net net;
+  const ValueId y = net.conv(net.input({1, 3, 8, 8}), 3, 4);
+  const ValueId z = net.node("Relu", {net.node("Add", {net.conv(y, 4, 4), y})});
+  net.output(net.node("Flatten", {net.node("GlobalAveragePool", {z})}));
+  EXPECT_EQ(to_string(net.plan()), R"()");
 }
 
 }  // namespace

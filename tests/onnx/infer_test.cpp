@@ -95,6 +95,87 @@ TEST(Infer, DivisionAndReshapeOfShapes) {
   EXPECT_EQ(m.type("y"), "float32[N,3,4]");
 }
 
+TEST(Infer, SliceWithUnknownBoundsIsUnknown) {
+  // onnx.shape_inference takes the bound for 0 here.
+  const auto m =
+      infer(R"(g (float[4,N,64] x, int64[1] k) => (float[] y) <int64[1] last = {9223372036854775807}> {
+    shape = Shape(x)
+    part = Slice(shape, k, last)
+    y = Reshape(x, part) })");
+  EXPECT_EQ(m.content("part"), "unknown");
+  EXPECT_EQ(m.type("y"), "float32[...]");
+}
+
+TEST(Infer, RowsAreNotElements) {
+  const auto m = infer(R"(g (float[N,S] x) => (int64[] y) <int64[1] zero = {0}, int64 first = {0}> {
+    shape = Shape(x)
+    matrix = Unsqueeze(shape, zero)
+    y = Gather<axis = 0>(matrix, first) })");
+  EXPECT_EQ(m.content("matrix"), "unknown");
+  EXPECT_EQ(m.content("y"), "unknown");
+  EXPECT_EQ(m.type("y"), "int64[2]");
+}
+
+TEST(Infer, ExpandOfExporters) {
+  // torch writes expand(x, shape) with -1 for "as it is".
+  const auto m = infer(R"(g (float[N,S] x, float[1,5,32] t) => (float[] y)
+    <int64 zero = {0}, int64[2] rest = {-1, -1}, int64[1] three = {3}, int64[1] minus = {-1}, int64[1] axes = {0}> {
+    shape = Shape(x)
+    n = Gather<axis = 0>(shape, zero)
+    n1 = Unsqueeze(n, axes)
+    wish = Concat<axis = 0>(n1, rest)
+    ones = ConstantOfShape<value = int64[1] {1}>(three)
+    negative = Mul(ones, minus)
+    keep = Equal(wish, negative)
+    target = Where(keep, ones, wish)
+    y = Expand(t, target) })");
+  EXPECT_EQ(m.content("wish"), "[N, ?, ?]");
+  EXPECT_EQ(m.content("target"), "[N, 1, 1]");
+  EXPECT_EQ(m.type("y"), "float32[N,5,32]");
+}
+
+TEST(Infer, SymbolsCancelInReshape) {
+  const auto m = infer(R"(g (float[N,22,32] x, float[N,S,6] z) => (float[] y, float[] w)
+    <int64 zero = {0}, int64[3] heads = {-1, 4, 8}, int64[4] keep = {0, -1, 2, 3}, int64[1] axes = {0}> {
+    shape = Shape(x)
+    n = Gather<axis = 0>(shape, zero)
+    n1 = Unsqueeze(n, axes)
+    target = Concat<axis = 0>(n1, heads)
+    y = Reshape(x, target)
+    w = Reshape(z, keep) })");
+  EXPECT_EQ(m.type("y"), "float32[N,22,4,8]");
+  EXPECT_EQ(m.type("w"), "float32[N,S,2,3]");
+}
+
+TEST(Infer, ProductsOfSymbolsAreUnknown) {
+  const auto m = infer(
+      R"(g (float[N,S,6] x) => (float[] y, float[] z) <int64[2] flat = {-1, 6}, int64[2] all = {-1, 5}> {
+    y = Reshape(x, flat) z = Reshape(x, all) })");
+  EXPECT_EQ(m.type("y"), "float32[?,6]");
+  EXPECT_EQ(m.type("z"), "float32[?,5]");
+}
+
+TEST(Infer, RangesAndSlicesUpToASymbol) {
+  const auto m = infer(R"(g (int64[N,S] ids, float[1,S,4] table) => (int64[] y, float[] z)
+    <int64 zero = {0}, int64 one = {1}, int64[1] axes = {0}, int64[1] second = {1}> {
+    shape = Shape(ids)
+    s = Gather<axis = 0>(shape, one)
+    y = Range(zero, s, one)
+    s1 = Unsqueeze(s, axes)
+    z = Slice(table, axes, s1, second) })");
+  EXPECT_EQ(m.type("y"), "int64[S]");
+  EXPECT_EQ(m.type("z"), "float32[1,S,4]");
+}
+
+TEST(Infer, ResizeToComputedSizes) {
+  const auto m = infer(R"(g (float[N,8,H,W] x, float[N,4,7,9] z) => (float[] y) {
+    a = Shape<end = 2>(x)
+    b = Shape<start = 2>(z)
+    sizes = Concat<axis = 0>(a, b)
+    y = Resize(x, , , sizes) })");
+  EXPECT_EQ(m.type("y"), "float32[N,8,7,9]");
+}
+
 TEST(Infer, InventedSymbolsAreUnknown) {
   const auto m = infer(R"(g (float[N] x) => (int64[A,B] y) { z = NonZero(x) y = Identity(z) })");
   EXPECT_EQ(m.type("z"), "int64[1,?]");

@@ -106,6 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
                           t = int64[2] {7, 8}, none: ints = []>(x) })"},
         TextCase{"input_is_output",
                  std::string(kHeader) + R"(g (float[N] x) => (float[N] x, float[N] y) { y = Relu(x) })"},
+        TextCase{"output_twice",
+                 std::string(kHeader) + R"(g (float[N] x) => (float[N] y, float[N] y) { y = custom.Op(x) })"},
         TextCase{"initializer_is_output",
                  std::string(kHeader) +
                      R"(g (float[2] x) => (float[2] w, float[2] y) <float[2] w = {1, 2}> { y = Add(x, w) })"},

@@ -305,6 +305,40 @@ TEST_F(Escape, TruncatedData) {
   expect_refused(load_model(path("m.onnx"), "m"), "beyond the end");
 }
 
+// What is kept serialised must not depend on files beside the model that was read.
+TEST_F(Save, SparseTensorsWithExternalDataBecomeInline) {
+  auto text = parse_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[4] x) => (float[4] y) { k = Constant<value_int = 1>() y = Relu(x) })");
+  ASSERT_TRUE(text);
+  onnx::ModelProto proto;
+  ASSERT_TRUE(proto.ParseFromString(*to_bytes(*text)));
+  auto& attribute = *proto.mutable_graph()->mutable_node(0)->mutable_attribute(0);
+  attribute.Clear();
+  attribute.set_name("sparse_value");
+  attribute.set_type(onnx::AttributeProto::SPARSE_TENSOR);
+  auto& sparse = *attribute.mutable_sparse_tensor();
+  sparse.add_dims(4);
+  sparse.mutable_indices()->set_data_type(7);
+  sparse.mutable_indices()->add_dims(1);
+  sparse.mutable_indices()->add_int64_data(2);
+  auto& values = *sparse.mutable_values();
+  values.set_data_type(1);
+  values.add_dims(1);
+  values.set_data_location(onnx::TensorProto::EXTERNAL);
+  auto& entry = *values.add_external_data();
+  entry.set_key("location");
+  entry.set_value("sparse.data");
+  std::ofstream(path("sparse.onnx"), std::ios::binary) << proto.SerializeAsString();
+  std::ofstream(path("sparse.data"), std::ios::binary) << "abcd";
+  auto model = load_model(path("sparse.onnx"), "m");
+  ASSERT_TRUE(model) << model.error().to_string();
+  onnx::ModelProto written;
+  ASSERT_TRUE(written.ParseFromString(*to_bytes(*model)));
+  const auto& kept = written.graph().node(0).attribute(0).sparse_tensor().values();
+  EXPECT_EQ(kept.raw_data(), "abcd");
+  EXPECT_EQ(kept.external_data_size(), 0);
+}
+
 TEST_F(Save, LengthMayBeMissing) {
   ASSERT_TRUE(save_model(sample(), path("m.onnx"), {.external = External::kAlways}));
   onnx::ModelProto proto;

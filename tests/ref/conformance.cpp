@@ -1,16 +1,17 @@
 #include "tests/ref/conformance.h"
 
+#include "ir/number.h"
+#include "onnx/tensor_pb.h"
+#include "ref/interpreter.h"
+
+#include <mts/model_io.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <optional>
 
 #include <fmt/format.h>
-#include <mts/model_io.h>
-
-#include "ir/number.h"
-#include "onnx/tensor_pb.h"
-#include "ref/interpreter.h"
 
 namespace mts::test {
 namespace {
@@ -34,7 +35,8 @@ std::string difference(const Tensor& actual, const Tensor& expected) {
   if (expected.dtype() == DType::kString) {
     for (size_t i = 0; i < expected.strings().size(); ++i) {
       if (actual.strings()[i] != expected.strings()[i]) {
-        return fmt::format("string {} is '{}' instead of '{}'", i, actual.strings()[i], expected.strings()[i]);
+        return fmt::format("string {} is '{}' instead of '{}'", i, actual.strings()[i],
+                           expected.strings()[i]);
       }
     }
     return {};
@@ -44,9 +46,12 @@ std::string difference(const Tensor& actual, const Tensor& expected) {
     const bool equal = std::equal(actual.data(), actual.data() + actual.byte_size(), expected.data());
     return equal ? "" : "its bits differ";
   }
-  const auto numbers = [&](const Tensor& t) { return read_numbers<double>(t.dtype(), {t.data(), t.byte_size()}, count); };
+  const auto numbers = [&](const Tensor& t) {
+    return read_numbers<double>(t.dtype(), {t.data(), t.byte_size()}, count);
+  };
   const std::vector<double> a = numbers(actual), b = numbers(expected);
-  if (a.size() != static_cast<size_t>(count)) return fmt::format("{} cannot be compared", name_of(expected.dtype()));
+  if (a.size() != static_cast<size_t>(count))
+    return fmt::format("{} cannot be compared", name_of(expected.dtype()));
   for (size_t i = 0; i < a.size(); ++i) {
     const bool both_nan = std::isnan(a[i]) && std::isnan(b[i]);
     const bool close = a[i] == b[i] || std::fabs(a[i] - b[i]) <= kAbsolute + kRelative * std::fabs(b[i]);
@@ -62,18 +67,22 @@ std::string difference(const Datum& actual, const Datum& expected) {
   if (const Tensor* tensor = expected.tensor()) return difference(*actual.tensor(), *tensor);
   if (const auto* sequence = std::get_if<Sequence>(&expected.value)) {
     const auto& other = std::get<Sequence>(actual.value);
-    if (other.size() != sequence->size()) return fmt::format("{} elements instead of {}", other.size(), sequence->size());
+    if (other.size() != sequence->size())
+      return fmt::format("{} elements instead of {}", other.size(), sequence->size());
     for (size_t i = 0; i < sequence->size(); ++i) {
-      if (std::string found = difference(other[i], (*sequence)[i]); !found.empty()) return fmt::format("element {}: {}", i, found);
+      if (std::string found = difference(other[i], (*sequence)[i]); !found.empty())
+        return fmt::format("element {}: {}", i, found);
     }
   }
   return {};
 }
 
-Result<std::vector<Datum>> load_all(const Graph& graph, const std::vector<ValueId>& values, const fs::path& folder, std::string_view stem) {
+Result<std::vector<Datum>> load_all(const Graph& graph, const std::vector<ValueId>& values,
+                                    const fs::path& folder, std::string_view stem) {
   std::vector<Datum> result;
   for (size_t i = 0; i < values.size(); ++i) {
-    MTS_ASSIGN(Datum datum, load_datum_pb(folder / fmt::format("{}_{}.pb", stem, i), graph.value(values[i]).type));
+    MTS_ASSIGN(Datum datum,
+               load_datum_pb(folder / fmt::format("{}_{}.pb", stem, i), graph.value(values[i]).type));
     result.push_back(std::move(datum));
   }
   return result;
@@ -82,31 +91,38 @@ Result<std::vector<Datum>> load_all(const Graph& graph, const std::vector<ValueI
 // Empty when all is well.
 Result<std::string> run_set(const Model& model, Session& session, const fs::path& folder) {
   MTS_ASSIGN(const std::vector<Datum> inputs, load_all(model.graph, model.graph.inputs(), folder, "input"));
-  MTS_ASSIGN(const std::vector<Datum> expected, load_all(model.graph, model.graph.outputs(), folder, "output"));
+  MTS_ASSIGN(const std::vector<Datum> expected,
+             load_all(model.graph, model.graph.outputs(), folder, "output"));
   MTS_ASSIGN(const std::vector<Datum> actual, session.run(inputs));
-  if (actual.size() != expected.size()) return fmt::format("{} outputs instead of {}", actual.size(), expected.size());
+  if (actual.size() != expected.size())
+    return fmt::format("{} outputs instead of {}", actual.size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
-    if (std::string found = difference(actual[i], expected[i]); !found.empty()) return fmt::format("output {}: {}", i, found);
+    if (std::string found = difference(actual[i], expected[i]); !found.empty())
+      return fmt::format("output {}: {}", i, found);
   }
   return std::string();
 }
 
 CaseResult from_error(std::string name, const Error& error) {
   const bool unsupported = error.code == ErrorCode::kUnsupported;
-  return {std::move(name), unsupported ? CaseResult::Outcome::kUnsupported : CaseResult::Outcome::kFailed, error.message};
+  return {std::move(name), unsupported ? CaseResult::Outcome::kUnsupported : CaseResult::Outcome::kFailed,
+          error.message};
 }
 
 }  // namespace
 
-CaseResult run_case(const std::string& folder) {
+CaseResult run_case(const std::string& folder) { return run_case(folder, make_reference_session); }
+
+CaseResult run_case(const std::string& folder, const SessionMaker& make_session) {
   const std::string name = fs::path(folder).filename().string();
   const auto model = load_model((fs::path(folder) / "model.onnx").string(), "case");
   if (!model) {
     CaseResult result = from_error(name, model.error());
-    if (result.detail.find("is outside of") != std::string::npos) result.outcome = CaseResult::Outcome::kUnsupported;  // opset
+    if (result.detail.find("is outside of") != std::string::npos)
+      result.outcome = CaseResult::Outcome::kUnsupported;  // opset
     return result;
   }
-  const auto session = make_reference_session(*model);
+  const auto session = make_session(*model);
   if (!session) return from_error(name, session.error());
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (!entry.is_directory()) continue;

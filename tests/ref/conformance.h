@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include <mts/executor.h>
 
 namespace mts::test {
 
@@ -14,9 +18,12 @@ struct CaseResult {
   std::string detail;  // why it failed or is not supported
 };
 
-// Loads and runs one case with the reference session and compares with the tolerances of ONNX's own runner (rtol 1e-3,
-// atol 1e-7; shapes, element types, strings and the places of NaN and infinities must be equal).
-CaseResult run_case(const std::string& folder);
+using SessionMaker = std::function<Result<std::unique_ptr<Session>>(const Model&)>;
+
+// Loads and runs one case with a session of that maker and compares with the tolerances of ONNX's own runner
+// (rtol 1e-3, atol 1e-7; shapes, element types, strings and the places of NaN and infinities must be equal).
+CaseResult run_case(const std::string& folder, const SessionMaker& make_session);
+CaseResult run_case(const std::string& folder);  // on the reference session
 
 // The cases below a folder, sorted; empty when there are none.
 std::vector<std::string> cases_in(const std::string& folder);

@@ -1,6 +1,8 @@
-// Runs ONNX's conformance tests through the reference session. Fails when a case computes something else than expected and
-// is not among the known failures, or when fewer cases pass than the floor. MTS_CONFORMANCE_FILTER=text runs only the
-// cases whose name contains it.
+// Runs ONNX's conformance tests through the reference session. Fails when a case computes something else than
+// expected and is not among the known failures, or when fewer cases pass than the floor.
+// MTS_CONFORMANCE_FILTER=text runs only the cases whose name contains it.
+#include "tests/ref/conformance.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -11,8 +13,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "tests/ref/conformance.h"
-
 namespace mts::test {
 namespace {
 
@@ -20,9 +20,27 @@ namespace {
 struct KnownFailure {
   std::string_view name, reason;
 };
-constexpr std::string_view kWraps = "the data wraps where the operator saturates; corrected in later ONNX releases";
+constexpr std::string_view kWraps =
+    "the data wraps where the operator saturates; corrected in later ONNX releases";
 constexpr std::string_view kUint16 = "the data files hold bfloat16 as uint16";
+constexpr std::string_view kEpsilon = "computed with epsilon = 0.01, which the node does not say";
+constexpr std::string_view kNoise = "the data has float32 noise of 2e-7 where the result is 0";
+constexpr std::string_view kOutputMode =
+    "Attention: later ONNX releases and engines cap the scores before they mask them, and count the output "
+    "modes so";
 constexpr KnownFailure kNodeFailures[] = {
+    {"test_attention_3d_with_past_and_present_qk_matmul_bias", kOutputMode},
+    {"test_attention_3d_with_past_and_present_qk_matmul_softcap", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal", kOutputMode},
+    {"test_attention_4d_with_qk_matmul_bias", kOutputMode},
+    {"test_attention_4d_with_qk_matmul_softcap", kOutputMode},
+    {"test_adam_multiple", kEpsilon},
+    {"test_dft_inverse", kNoise},
+    {"test_dft_inverse_opset19", kNoise},
     {"test_l2normalization_axis_0", "0 / 0 is NaN in the data; later ONNX releases and engines give 0"},
     {"test_qlinearmatmul_2D_int8_float16", kWraps},
     {"test_qlinearmatmul_2D_int8_float32", kWraps},
@@ -30,6 +48,7 @@ constexpr KnownFailure kNodeFailures[] = {
     {"test_qlinearmatmul_3D_int8_float32", kWraps},
 };
 constexpr KnownFailure kDebianFailures[] = {
+    {"test_adam_multiple", kEpsilon},
     {"test_cast_BFLOAT16_to_FLOAT", kUint16},
     {"test_cast_FLOAT_to_BFLOAT16", kUint16},
     {"test_castlike_BFLOAT16_to_FLOAT", kUint16},
@@ -38,7 +57,8 @@ constexpr KnownFailure kDebianFailures[] = {
     {"test_castlike_FLOAT_to_BFLOAT16_expanded", kUint16},
 };
 
-void run_all(const char* variable, const std::string& subfolder, size_t floor, std::span<const KnownFailure> accepted) {
+void run_all(const char* variable, const std::string& subfolder, size_t floor,
+             std::span<const KnownFailure> accepted) {
   const auto is_known = [&](const std::string& name) {
     return std::ranges::any_of(accepted, [&](const KnownFailure& known) { return known.name == name; });
   };
@@ -71,16 +91,18 @@ void run_all(const char* variable, const std::string& subfolder, size_t floor, s
         }
     }
   }
-  fmt::print("{}{}\n  passed          {:5}\n  failed          {:5}\n  known failures  {:5}\n  unsupported     {:5}\n", root,
-             subfolder, passed, failed, known, unsupported);
+  fmt::print(
+      "{}{}\n  passed          {:5}\n  failed          {:5}\n  known failures  {:5}\n  unsupported     "
+      "{:5}\n",
+      root, subfolder, passed, failed, known, unsupported);
   for (const auto& [reason, count] : reasons) fmt::print("    {:4}  {}\n", count, reason);
   if (!filter) {
     EXPECT_GE(passed, floor) << "fewer cases pass than before";
   }
 }
 
-TEST(Conformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 900, kNodeFailures); }
-TEST(Conformance, DebianNodeTests) { run_all("MTS_ONNX_TESTDATA", "/node", 600, kDebianFailures); }
+TEST(Conformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 1600, kNodeFailures); }
+TEST(Conformance, DebianNodeTests) { run_all("MTS_ONNX_TESTDATA", "/node", 890, kDebianFailures); }
 
 }  // namespace
 }  // namespace mts::test

@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
   add_stitch(program, invocation);
   add_verify(program, invocation);
   add_run(program, invocation);
-  // until src/bench lands:   add_bench(program, invocation);
+  add_bench(program, invocation);
   add_inspect(program, invocation);
   add_opt(program, invocation);
   program.footer(exit_code_table() + "\n" +

@@ -31,6 +31,24 @@ std::string fit(const std::string& text, size_t width, Table::Align align) {
   return align == Table::Align::kRight ? padding + text : text + padding;
 }
 
+// At spaces where there are some; a longer word is cut where the line ends.
+std::vector<std::string> break_lines(const std::string& text, size_t width) {
+  if (display_width(text) <= width || width == 0) return {text};
+  std::vector<std::string> lines;
+  std::string rest = text;
+  while (display_width(rest) > width) {
+    std::string line = prefix(rest, width);
+    const bool fits = rest[line.size()] == ' ';
+    const size_t space = fits ? line.size() : line.rfind(' ');
+    if (space != std::string::npos && space > 0) line.resize(space);
+    rest.erase(0, line.size());
+    rest.erase(0, rest.find_first_not_of(' '));
+    lines.push_back(std::move(line));
+  }
+  if (!rest.empty()) lines.push_back(std::move(rest));
+  return lines;
+}
+
 }  // namespace
 
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
@@ -70,6 +88,8 @@ size_t display_width(const std::string& text) {
 }
 
 std::string Table::render(size_t width) const {
+  const size_t last = columns_.size() - 1;
+  const bool breaks = columns_[last].align == Align::kLeft;
   std::vector<size_t> widths;
   for (size_t c = 0; c < columns_.size(); ++c) {
     size_t widest = display_width(columns_[c].title);
@@ -78,34 +98,43 @@ std::string Table::render(size_t width) const {
   }
   static constexpr size_t kGap = 2;
   static constexpr size_t kNarrowest = 8;
-  const auto total = [&] {
-    size_t sum = kGap * (widths.size() - 1);
+  static constexpr size_t kBroken = 24;  // what the last column keeps before the others are shortened
+  const auto excess = [&] {
+    size_t sum = kGap * last;
     for (const size_t each : widths) sum += each;
-    return sum;
+    return width > 0 && sum > width ? sum - width : 0;
   };
-  while (width > 0 && total() > width) {
-    size_t victim = widths.size();
-    for (size_t c = 0; c < widths.size(); ++c) {
+  const auto shrink = [&](size_t c, size_t least) {
+    if (widths[c] > least) widths[c] -= std::min(excess(), widths[c] - least);
+  };
+  if (breaks) shrink(last, kBroken);
+  while (excess() > 0) {
+    size_t victim = columns_.size();
+    for (size_t c = 0; c < columns_.size(); ++c) {
       const bool may = columns_[c].align == Align::kLeft && widths[c] > kNarrowest;
-      if (may && (victim == widths.size() || widths[c] > widths[victim])) victim = c;
+      if (may && (victim == columns_.size() || widths[c] > widths[victim])) victim = c;
     }
-    if (victim == widths.size()) break;  // numbers are never cut
+    if (victim == columns_.size()) break;
     --widths[victim];
   }
   std::string text;
-  const auto line = [&](const auto& cell) {
-    std::string out;
-    for (size_t c = 0; c < columns_.size(); ++c) {
-      if (c > 0) out.append(kGap, ' ');
-      out += fit(cell(c), widths[c], columns_[c].align);
+  const auto line = [&](const std::vector<std::string>& cells) {
+    std::vector<std::string> parts =
+        breaks ? break_lines(cells[last], widths[last]) : std::vector<std::string>{cells[last]};
+    for (size_t i = 0; i < parts.size(); ++i) {
+      std::string out;
+      for (size_t c = 0; c < columns_.size(); ++c) {
+        if (c > 0) out.append(kGap, ' ');
+        out += fit(c == last ? parts[i] : i == 0 ? cells[c] : "", widths[c], columns_[c].align);
+      }
+      while (!out.empty() && out.back() == ' ') out.pop_back();
+      text += out + "\n";
     }
-    while (!out.empty() && out.back() == ' ') out.pop_back();
-    text += out + "\n";
   };
-  if (std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); })) {
-    line([&](size_t c) -> const std::string& { return columns_[c].title; });
-  }
-  for (const auto& row : rows_) line([&](size_t c) -> const std::string& { return row[c]; });
+  std::vector<std::string> titles;
+  for (const Column& column : columns_) titles.push_back(column.title);
+  if (std::ranges::any_of(titles, [](const std::string& title) { return !title.empty(); })) line(titles);
+  for (const auto& row : rows_) line(row);
   return text;
 }
 

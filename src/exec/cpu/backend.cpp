@@ -47,7 +47,9 @@ class CpuBackend final : public Backend {
     const PlanValue& output = plan.value(step.outputs[0]);
     if (step.op == "Conv" || step.op == "ConvTranspose") return is_post_op(plan, next, operand, output, 1);
     if (step.op != "MatMul" && step.op != "Gemm") return false;
-    return !output.dims.empty() && is_post_op(plan, next, operand, output, output.dims.size() - 1);
+    if (output.dims.empty()) return false;
+    return is_post_op(plan, next, operand, output, output.dims.size() - 1) ||
+           is_row_a_batch(plan, step, next, operand);
   }
 
   Result<void> lay_out(ExecPlan& plan) override {
@@ -99,6 +101,12 @@ Result<std::unique_ptr<Backend>> make_cpu_backend() {
   } catch (const dnnl::error& error) {
     return fail(ErrorCode::kDevice, std::string("oneDNN has no CPU engine here: ") + error.what());
   }
+}
+
+std::string onednn_version() {
+  const dnnl::version_t* const version = dnnl::version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
 }
 
 }  // namespace mts::exec

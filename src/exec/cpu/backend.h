@@ -8,9 +8,11 @@
 #include "exec/backend.h"
 
 #include <memory>
+#include <string>
 
 namespace mts::exec {
 
 Result<std::unique_ptr<Backend>> make_cpu_backend();
+std::string onednn_version();  // of the library in use
 
 }  // namespace mts::exec

@@ -1,5 +1,6 @@
 // Conv, ConvTranspose and pools with oneDNN.
 #include "exec/cpu/dnnl.h"
+#include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -74,6 +75,14 @@ std::vector<int64_t> end_padding(const Window& w, const Dims& input) {
   return pads;
 }
 
+// Multiplications and additions.
+int64_t operations(const ExecPlan& plan, const Step& step) {
+  const Dims& weight = plan.value(step.inputs[1]).dims;
+  const bool transposed = step.op == "ConvTranspose";
+  const Dims& pixels = plan.value(transposed ? step.inputs[0] : step.outputs[0]).dims;
+  return 2 * element_count(pixels) * element_count(std::span(weight).subspan(1));
+}
+
 struct Prepared {
   dnnl::primitive primitive;
   memory::desc source, weight, bias, output, scratchpad;
@@ -126,6 +135,7 @@ bool accepts_conv(const ExecPlan& plan, const Step& step) {
 int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& step) {
   const auto shapes = conv_shapes(plan, step);
   if (!shapes) return kRowMajor;
+  const SmallWork scope(SmallWork::is_small(operations(plan, step)));
   try {
     const Epilogue epilogue = epilogue_of(plan, step, plan.value(step.outputs[0]).dims, kChannelsLast, 1);
     const Prepared prepared = describe(device, plan, step, *shapes, epilogue, kChannelsLast);
@@ -141,8 +151,10 @@ KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step) {
     const PlanValue& output = plan.value(step.outputs[0]);
     const int32_t layout = layout_between(plan.value(step.inputs[0]), output);
     const Epilogue epilogue = epilogue_of(plan, step, output.dims, layout, 1);
+    const bool small = SmallWork::is_small(operations(plan, step));
+    const SmallWork scope(small);
     const Prepared prepared = describe(device, plan, step, shapes, epilogue, layout);
-    auto kernel = std::make_unique<DnnlKernel>(device, prepared.primitive, prepared.scratchpad);
+    auto kernel = std::make_unique<DnnlKernel>(device, prepared.primitive, prepared.scratchpad, small);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], prepared.source);
     const memory::desc given(shapes.weight, memory::data_type::f32, shapes.weight_strides);
     if (plan.value(step.inputs[1]).is_constant()) {
@@ -205,12 +217,14 @@ KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step) {
     const memory::desc source = desc_of(input.dims, layout), target = desc_of(output.dims, layout);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const bool small = SmallWork::is_small(8 * element_count(input.dims));
+    const SmallWork scope(small);
     const dnnl::pooling_forward::primitive_desc descriptor(
         device.engine, dnnl::prop_kind::forward_inference, algorithm, source, target, window.strides,
         window.kernel, minus_one(window.dilations), window.pads_begin, end_padding(window, input.dims),
         attributes);
-    auto kernel =
-        std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor), descriptor.scratchpad_desc());
+    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor),
+                                               descriptor.scratchpad_desc(), small);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
     kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
     return kernel;

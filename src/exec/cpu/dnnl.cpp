@@ -1,5 +1,6 @@
 #include "exec/cpu/dnnl.h"
 
+#include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -125,8 +126,8 @@ memory::desc desc_of(const Dims& dims, int32_t layout) {
   return memory::desc(dims, memory::data_type::f32, strides);
 }
 
-DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::desc& scratchpad)
-    : device_(device), primitive_(std::move(primitive)), workspace_(scratchpad.get_size()) {
+DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::desc& scratchpad, bool small)
+    : device_(device), primitive_(std::move(primitive)), workspace_(scratchpad.get_size()), small_(small) {
   if (workspace_ == 0) return;
   scratchpad_ = memory(scratchpad, device.engine, nullptr);
   arguments_[DNNL_ARG_SCRATCHPAD] = scratchpad_;
@@ -145,6 +146,7 @@ void DnnlKernel::bind(int argument, memory fixed) { arguments_[argument] = std::
 Result<void> DnnlKernel::launch(const Pointers& pointers) {
   for (Operand& operand : operands_) operand.memory.set_data_handle(pointers[operand.value]);
   if (workspace_ != 0) scratchpad_.set_data_handle(pointers.workspace);
+  const SmallWork scope(small_);
   try {
     primitive_.execute(device_.stream, arguments_);
   } catch (const dnnl::error& error) {
@@ -198,6 +200,8 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
       seen = dims;
     } else {
       seen[channel_axis] = dims[channel_axis];
+      if (element_count(value.dims) != dims[channel_axis])
+        seen[0] = dims[0];  // one row a batch (is_row_a_batch)
     }
     const memory::desc desc = seen == dims ? desc_of(dims, layout) : plain(seen);
     const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1;
@@ -252,9 +256,11 @@ KernelResult make_reorder(Device& device, const ExecPlan& plan, const Step& step
     const memory::desc source = desc_of(from.dims, from.layout), target = desc_of(to.dims, to.layout);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const bool small = SmallWork::is_small(4 * element_count(from.dims));
+    const SmallWork scope(small);
     const dnnl::reorder::primitive_desc descriptor(device.engine, source, device.engine, target, attributes);
     auto kernel =
-        std::make_unique<DnnlKernel>(device, dnnl::reorder(descriptor), descriptor.scratchpad_desc());
+        std::make_unique<DnnlKernel>(device, dnnl::reorder(descriptor), descriptor.scratchpad_desc(), small);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
     kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
     return kernel;

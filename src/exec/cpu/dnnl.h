@@ -47,7 +47,8 @@ dnnl::memory::desc plain(const std::vector<int64_t>& dims);
 // A primitive with the values that it reads and writes.
 class DnnlKernel final : public Kernel {
  public:
-  DnnlKernel(Device& device, dnnl::primitive primitive, const dnnl::memory::desc& scratchpad);
+  // `small`: made, and to be run, on one thread (parallel.h).
+  DnnlKernel(Device& device, dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, bool small);
   void bind(int argument, ValueIndex value, const dnnl::memory::desc& desc);
   void bind(int argument, dnnl::memory fixed);  // a packed weight
   Result<void> launch(const Pointers& pointers) override;
@@ -65,6 +66,7 @@ class DnnlKernel final : public Kernel {
   std::unordered_map<int, dnnl::memory> arguments_;
   dnnl::memory scratchpad_;
   uint64_t workspace_ = 0;
+  bool small_;
 };
 
 // The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them
@@ -83,6 +85,7 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
                      size_t channel_axis);
 void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue);
 // Whether the instruction can be a post-op of a primitive with this output.
+// Besides whole outputs, scalars and one value a channel.
 bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
                 const PlanValue& output, size_t channel_axis);
 
@@ -116,6 +119,9 @@ KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step);
 
 // MatMul and Gemm, row-major.
 bool accepts_matmul(const ExecPlan& plan, const Step& step);
+// A binary post-op whose operand has one row a batch, [M,1,N] against [M,S,N]: the bias of M stacked linears.
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand);
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step);
 
 // Copies between layouts.

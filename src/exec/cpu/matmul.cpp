@@ -1,6 +1,7 @@
 // MatMul and Gemm with oneDNN. Batch axes over which B is broadcast become rows of A, neighbouring batch axes
 // are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and [B,S,K] x [K,N] as one.
 #include "exec/cpu/dnnl.h"
+#include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -108,6 +109,27 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
   return node.float_or("beta", 1.f) == 1.f || plan.value(step.inputs[2]).is_constant();
 }
 
+bool is_row_a_batch(const ExecPlan& plan, const Step& step, const Instruction& instruction,
+                    ValueIndex operand) {
+  if (step.op != "MatMul" || operand == kAbsent) return false;
+  const bool arithmetic = instruction.op == ElementOp::kAdd || instruction.op == ElementOp::kSub ||
+                          instruction.op == ElementOp::kMul;
+  const PlanValue& value = plan.value(operand);
+  if (!arithmetic || value.dtype != DType::kFloat32 || !value.is_static) return false;
+  const Product product = product_of(plan, step);
+  if (product.c.size() != 3) return false;
+  // The operand's dims: those of the output up to the batch, ones for the rows, the columns.
+  const Dims& output = plan.value(step.outputs[0]).dims;
+  if (value.dims.size() != output.size() || value.dims.back() != output.back()) return false;
+  int64_t batch = 1;
+  size_t axis = 0;
+  while (axis + 1 < output.size() && batch < product.c[0]) {
+    if (value.dims[axis] != output[axis]) return false;
+    batch *= output[axis++];
+  }
+  return batch == product.c[0] && element_count(value.dims) == batch * output.back();
+}
+
 KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
     const Product product = product_of(plan, step);
@@ -120,11 +142,13 @@ KernelResult make_matmul(Device& device, const ExecPlan& plan, const Step& step)
         constant ? memory::desc(product.b, memory::data_type::f32, memory::format_tag::any) : b_given;
     const std::vector<int64_t> bias = bias_dims(plan, step, product);
     const memory::desc bias_desc = bias.empty() ? memory::desc() : plain(bias);
+    const bool small = SmallWork::is_small(2 * element_count(product.c) * product.a.back());
+    const SmallWork scope(small);
     const dnnl::matmul::primitive_desc descriptor =
         bias.empty() ? dnnl::matmul::primitive_desc(device.engine, a, b, c, epilogue.attributes)
                      : dnnl::matmul::primitive_desc(device.engine, a, b, bias_desc, c, epilogue.attributes);
     auto kernel =
-        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc());
+        std::make_unique<DnnlKernel>(device, dnnl::matmul(descriptor), descriptor.scratchpad_desc(), small);
     kernel->bind(DNNL_ARG_SRC, step.inputs[0], a);
     if (constant) {
       const float alpha = step.op == "Gemm" ? node.float_or("alpha", 1.f) : 1.f;

@@ -26,4 +26,27 @@ void parallel(int64_t count, int64_t work, const Body& body) {
   }
 }
 
+// While it lives, OpenMP regions of this thread stay on one thread if the work is small: starting the others
+// would take longer than doing it. oneDNN plans for the thread count at creation, so it must see the same at
+// creation and execution.
+class SmallWork {
+ public:
+  // Of two threads' start, a few microseconds at some 50 GFLOP/s.
+  static constexpr int64_t kWorthwhile = 400'000;
+  static bool is_small(int64_t operations) { return operations < kWorthwhile; }
+
+  explicit SmallWork(bool small) : small_(small), before_(small ? omp_get_max_threads() : 0) {
+    if (small_) omp_set_num_threads(1);
+  }
+  ~SmallWork() {
+    if (small_) omp_set_num_threads(before_);
+  }
+  SmallWork(const SmallWork&) = delete;
+  SmallWork& operator=(const SmallWork&) = delete;
+
+ private:
+  bool small_;
+  int before_;
+};
+
 }  // namespace mts::exec

@@ -229,6 +229,15 @@ static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
 // sum.
 constexpr int kLanes = 16;
 
+// Combines the partial results pairwise (short rows would spend their time on a chain of 16).
+template <class F>
+inline float fold(float* lanes, F f) {
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int l = 0; l < width; ++l) lanes[l] = f(lanes[l], lanes[l + width]);
+  }
+  return lanes[0];
+}
+
 float sum_of(const float* x, long n) {
   float lanes[kLanes] = {};
   long i = 0;
@@ -236,9 +245,7 @@ float sum_of(const float* x, long n) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-  float total = 0.f;
-  for (int l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
+  return fold(lanes, [](float x, float y) { return x + y; });
 }
 
 float sum_of_squares_of(const float* x, long n, float shift) {
@@ -248,9 +255,7 @@ float sum_of_squares_of(const float* x, long n, float shift) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
-  float total = 0.f;
-  for (int l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
+  return fold(lanes, [](float x, float y) { return x + y; });
 }
 
 float max_of(const float* x, long n) {
@@ -262,9 +267,7 @@ float max_of(const float* x, long n) {
       lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
-  float best = lanes[0];
-  for (int l = 1; l < kLanes; ++l) best = lanes[l] > best || lanes[l] != lanes[l] ? lanes[l] : best;
-  return best;
+  return fold(lanes, [](float x, float y) { return y > x || y != y ? y : x; });
 }
 
 void softmax_of(float* out, const float* x, long n) {

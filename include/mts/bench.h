@@ -1,0 +1,83 @@
+// Measuring: several ways of running the same models, interleaved in one process, reported with their spread.
+#pragma once
+
+#include <mts/error.h>
+#include <mts/executor.h>
+#include <mts/tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace mts {
+
+// One way of running the models: one session or several that run one after another.
+struct Competitor {
+  std::string name = {};                        // "fused", "sequential", "concat", "netfuse"
+  std::vector<Session*> sessions = {};          // not owned
+  std::vector<std::vector<Datum>> inputs = {};  // one list a session
+  int64_t inferences = 1;  // of single models that one pass over all sessions makes: throughput counts these
+  std::optional<bool> verified = {};  // outcome of its numeric check; nothing when it was not made
+  std::string error = {};             // not empty: it cannot run, why; it becomes a row of its own
+};
+
+struct BenchOptions {
+  double seconds = 3.0;         // time budget over all competitors, warm-up included
+  int min_iterations = 10;      // of each, whatever the budget
+  int max_iterations = 10'000;  // of each
+};
+
+struct LatencyStatistics {  // milliseconds of one pass over all models
+  double p50 = 0, p90 = 0, p99 = 0, min = 0, mean = 0;
+  double cv = 0;  // standard deviation / mean
+};
+
+struct BenchContext {
+  std::string device = {};  // "cpu", "cuda:0 NVIDIA H100"
+  std::string cpu = {};     // model name
+  int cores = 0;            // that this process may use
+  int threads = 0;
+  std::string date = {};    // ISO 8601, UTC; empty: not recorded
+  std::string target = {};  // the profile that the fused model was made for; empty: unknown
+  std::vector<std::pair<std::string, std::string>> versions = {};  // mts, oneDNN, compiler, ...
+};
+
+struct BenchRow {
+  std::string name = {};
+  std::optional<bool> verified = {};
+  std::string error = {};  // not empty: nothing was measured
+  int iterations = 0;
+  LatencyStatistics latency_ms = {};
+  double throughput = 0;  // inferences (of single models) a second, from the median
+  MemoryUse memory = {};  // summed over the sessions
+  // Median of the row "sequential" / own median. Nothing unless the numeric check of this row passed.
+  std::optional<double> speedup_vs_sequential = {};
+};
+
+struct BenchReport {
+  static constexpr int kSchemaVersion = 1;
+  BenchContext context;
+  std::vector<BenchRow> rows;  // in the order of the competitors
+
+  const BenchRow* find(std::string_view name) const;
+  const BenchRow* fastest()
+      const;  // among the rows without an error whose check did not fail; null when there is none
+};
+
+// Runs the competitors in turn (A B C A B C ...): first until their medians settle, then for the rest of the
+// budget. A run that fails becomes its row's error; the others go on. kUsage: no competitors, two of one
+// name, or inputs that do not fit the sessions.
+Result<BenchReport> bench(const std::vector<Competitor>& competitors, const BenchOptions& options = {});
+
+// Device, processor, cores and versions of this process; `options` tells the device and the threads.
+BenchContext bench_context(const ExecutorOptions& options);
+
+std::string to_json(const BenchReport& report);   // one line a row; see `mts bench --json`
+std::string to_table(const BenchReport& report);  // plain text, 80 columns
+std::string to_csv(const BenchReport& report);    // a header and one line a row
+
+}  // namespace mts

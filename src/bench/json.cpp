@@ -1,0 +1,58 @@
+#include <mts/bench.h>
+
+#include <nlohmann/json.hpp>
+
+namespace mts {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_object(const BenchContext& context) {
+  Json json;
+  json["device"] = context.device;
+  json["cpu"] = context.cpu;
+  json["cores"] = context.cores;
+  json["threads"] = context.threads;
+  if (!context.target.empty()) json["target"] = context.target;
+  if (!context.date.empty()) json["date"] = context.date;
+  json["versions"] = Json::object();
+  for (const auto& [name, version] : context.versions) json["versions"][name] = version;
+  return json;
+}
+
+Json to_object(const BenchRow& row) {
+  Json json;
+  json["name"] = row.name;
+  json["verified"] = row.verified ? Json(*row.verified) : Json(nullptr);
+  if (!row.error.empty()) {
+    json["error"] = row.error;
+    json["speedup_vs_sequential"] = nullptr;
+    return json;
+  }
+  json["iterations"] = row.iterations;
+  const LatencyStatistics& l = row.latency_ms;
+  json["latency_ms"] = {{"p50", l.p50}, {"p90", l.p90},   {"p99", l.p99},
+                        {"min", l.min}, {"mean", l.mean}, {"cv", l.cv}};
+  json["throughput"] = row.throughput;
+  json["memory"] = {{"weights", row.memory.weights},
+                    {"arena", row.memory.arena},
+                    {"workspace", row.memory.workspace},
+                    {"peak", row.memory.peak()}};
+  json["speedup_vs_sequential"] =
+      row.speedup_vs_sequential ? Json(*row.speedup_vs_sequential) : Json(nullptr);
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const BenchReport& report) {
+  Json json;
+  json["schema_version"] = BenchReport::kSchemaVersion;
+  json["context"] = to_object(report.context);
+  json["rows"] = Json::array();
+  for (const BenchRow& row : report.rows) json["rows"].push_back(to_object(row));
+  // File and model names may hold any bytes: what is not UTF-8 is replaced rather than refused.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace mts

@@ -1,0 +1,120 @@
+#include "arguments.h"
+#include "base/log.h"
+#include "check/mapping.h"
+#include "command.h"
+#include "competitors.h"
+#include "progress.h"
+
+#include <mts/bench.h>
+#include <mts/model_io.h>
+
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace mts::tool {
+namespace {
+
+struct Flags {
+  std::string fused;
+  std::vector<std::string> originals, dims, ranges;
+  CompetitionOptions competition;
+  BenchOptions bench;
+  double min_speedup = 0;
+  bool json = false;
+  bool csv = false;
+};
+
+// A file that was planned for another kind of device than it runs on.
+void warn_about_target(const std::string& target, const std::string& device) {
+  const bool for_cpu = target.starts_with("cpu");
+  const bool on_cpu = device != "cuda";
+  if (target.empty() || for_cpu == on_cpu) return;
+  log::warn("the model was stitched for the target {}, but runs on {}: mts stitch --target {} plans for it",
+            target, on_cpu ? "a CPU" : "a GPU", on_cpu ? "cpu-avx2 or cpu-avx512" : "generic-gpu");
+}
+
+Result<bool> is_fast_enough(const BenchReport& report, double wanted) {
+  const BenchRow* const fused = report.find("fused");
+  if (wanted <= 0) return true;
+  if (fused == nullptr || !fused->speedup_vs_sequential) {
+    log::error("--min-speedup {}: the fused model has no verified speed-up", wanted);
+    return false;
+  }
+  if (*fused->speedup_vs_sequential >= wanted) return true;
+  log::error("the speed-up {:.2f} is below --min-speedup {}", *fused->speedup_vs_sequential, wanted);
+  return false;
+}
+
+Result<Outcome> run(Flags& flags, const Invocation& invocation) {
+  MTS_ASSIGN(flags.competition.dims, parse_dims(flags.dims));
+  MTS_ASSIGN(flags.competition.ranges, parse_ranges(flags.ranges));
+  MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.originals, invocation));
+  if (flags.min_speedup > 0 && arguments.empty()) {
+    return fail(ErrorCode::kUsage, "--min-speedup needs the originals: --against");
+  }
+  MTS_ASSIGN(const Model fused, load_model(flags.fused, "fused"));
+  MTS_ASSIGN(const std::vector<Model> originals, load_models(arguments, invocation));
+  const std::string* const target = check::find_metadata(fused.metadata, "mts.target");
+  warn_about_target(target != nullptr ? *target : "", flags.competition.executor.device);
+
+  Progress progress("preparing and verifying", invocation.quiet);
+  MTS_ASSIGN(const Competition competition,
+             in_file(Competition::create(fused, originals, flags.competition), fused));
+  progress.set("measuring");
+  MTS_ASSIGN(BenchReport report, bench(competition.competitors(), flags.bench));
+  report.context = bench_context(flags.competition.executor);
+  report.context.target = target != nullptr ? *target : "";
+  MTS_ASSIGN(const bool passed, is_fast_enough(report, flags.min_speedup));
+  std::string text = flags.json ? to_json(report) : flags.csv ? to_csv(report) : to_table(report);
+  if (!text.ends_with('\n')) text += '\n';
+  return Outcome{std::move(text), passed};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program, Invocation& invocation) {
+  CLI::App* command =
+      program.add_subcommand("bench", "Measures a model against its originals and other ways of fusing them");
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("model", flags->fused, "an ONNX file, fused or not")->required()->type_name("MODEL");
+  command
+      ->add_option(
+          "--against", flags->originals,
+          "its originals, as PATH or NAME=PATH: run one after another, and fused as concat and netfuse")
+      ->type_name("MODEL ...");
+  command->add_option("--only", flags->competition.only, "of the baselines, those of these names")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"fused", "sequential", "concat", "netfuse"}).description(""))
+      ->type_name("A,B");
+  command->add_option("--seconds", flags->bench.seconds, "time for measuring, over all rows")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("S")
+      ->capture_default_str();
+  command
+      ->add_option("--min-speedup", flags->min_speedup,
+                   "fail when the fused model is not this much faster than sequential")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("X");
+  add_dim_flag(*command, flags->dims, "1 by default");
+  command
+      ->add_option("--range", flags->ranges,
+                   "draw an input from LOW up to, but without, HIGH, like ids=0:100")
+      ->type_name("INPUT=LOW:HIGH")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--inputs", flags->competition.inputs_directory,
+                   "real inputs: x.npy or x.pb for input x ('/' as '__')")
+      ->type_name("DIR");
+  command->add_option("--seed", flags->competition.seed, "of the drawn inputs")
+      ->type_name("N")
+      ->capture_default_str();
+  add_executor_flags(*command, flags->competition.executor);
+  CLI::Option* json = command->add_flag("--json", flags->json, "for machines");
+  command->add_flag("--csv", flags->csv, "for spreadsheets")->excludes(json);
+  command->callback(
+      [flags, &invocation] { invocation.action = [flags, &invocation] { return run(*flags, invocation); }; });
+}
+
+}  // namespace mts::tool

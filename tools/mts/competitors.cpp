@@ -1,0 +1,162 @@
+#include "competitors.h"
+
+#include "base/log.h"
+#include "check/pairing.h"
+
+#include <mts/stitch.h>
+#include <mts/verify.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace mts::tool {
+namespace {
+
+// The models are loaded anew by canonicalisation: stitch() takes them over, and the originals are still
+// needed.
+Model copy_of(const Model& model) {
+  Model copy;
+  copy.name = model.name;
+  copy.path = model.path;
+  copy.ir_version = model.ir_version;
+  copy.opsets = model.opsets;
+  copy.producer_name = model.producer_name;
+  copy.producer_version = model.producer_version;
+  copy.domain = model.domain;
+  copy.doc = model.doc;
+  copy.model_version = model.model_version;
+  copy.metadata = model.metadata;
+  copy.extra = model.extra;
+  copy.graph = std::move(*model.graph.clone());
+  return copy;
+}
+
+// The --share-input flags with which the fused model was made: "image=a:x,b:input.1".
+std::vector<std::string> shared_inputs(const std::vector<check::ModelEntry>& entries) {
+  std::map<std::string, std::vector<std::string>> readers;
+  for (const check::ModelEntry& entry : entries) {
+    for (const auto& [original, fused] : entry.inputs) readers[fused].push_back(entry.name + ":" + original);
+  }
+  std::vector<std::string> flags;
+  for (const auto& [name, members] : readers) {
+    if (members.size() > 1) flags.push_back(fmt::format("{}={}", name, fmt::join(members, ",")));
+  }
+  return flags;
+}
+
+Result<std::vector<Datum>> draw_inputs(std::vector<check::InputSpec> specs, const CompetitionOptions& options,
+                                       check::Binding& binding) {
+  MTS_ASSIGN(const check::InputSource source,
+             check::InputSource::open(std::move(specs),
+                                      {options.ranges, {}, options.inputs_directory, options.seed}));
+  MTS_ASSIGN(binding, check::resolve_dims(options.dims, source.symbols()));
+  for (const auto& [symbol, size] : source.fixed()) binding[symbol] = size;
+  for (const std::string& symbol : source.symbols()) binding.emplace(symbol, 1);
+  return source.make(binding);
+}
+
+// The numeric check at the sizes that are measured.
+bool computes_the_same(const Model& fused, const std::vector<Model>& originals,
+                       const CompetitionOptions& options, const check::Binding& binding) {
+  VerifyOptions verify_options;
+  verify_options.bindings = {binding};
+  verify_options.ranges = options.ranges;
+  verify_options.inputs_directory = options.inputs_directory;
+  verify_options.seed = options.seed;
+  const auto sessions = [&](const Model& model) { return create_session(model, options.executor); };
+  const Result<VerifyReport> report = verify(fused, originals, sessions, verify_options);
+  if (!report) {
+    log::warn("{}: not verified: {}", fused.name, report.error().to_string());
+    return false;
+  }
+  bool passed = !report->runs.empty();
+  for (const auto& run : report->runs) {
+    for (const OutputDifference& output : run.outputs) {
+      if (!output.passed && passed) log::warn("{}: {}: {}", fused.name, output.output, output.reason);
+      passed &= output.passed;
+    }
+  }
+  return passed;
+}
+
+}  // namespace
+
+Session* Competition::keep(std::unique_ptr<Session> session) {
+  sessions_.push_back(std::move(session));
+  return sessions_.back().get();
+}
+
+Result<Competition> Competition::create(const Model& fused, const std::vector<Model>& originals,
+                                        const CompetitionOptions& options) {
+  Competition result;
+  const auto wanted = [&](const std::string& name) {
+    return options.only.empty() || std::ranges::find(options.only, name) != options.only.end();
+  };
+  check::Binding binding;
+  if (originals.empty()) {
+    MTS_ASSIGN(const std::vector<check::ModelEntry> entries, check::entries_of(fused));
+    MTS_ASSIGN(std::vector<Datum> inputs, draw_inputs(check::specs_of(fused.graph), options, binding));
+    Competitor competitor{
+        .name = "fused", .sessions = {}, .inputs = {std::move(inputs)}, .verified = {}, .error = {}};
+    competitor.inferences = std::max<int64_t>(1, std::ssize(entries));
+    MTS_ASSIGN(std::unique_ptr<Session> session, create_session(fused, options.executor));
+    competitor.sessions = {result.keep(std::move(session))};
+    result.competitors_.push_back(std::move(competitor));
+    return result;
+  }
+
+  MTS_ASSIGN(const check::Pairing pairing, check::Pairing::create(fused, originals));
+  MTS_ASSIGN(const std::vector<Datum> inputs, draw_inputs(pairing.specs(), options, binding));
+  const auto inferences = static_cast<int64_t>(originals.size());
+  const auto compete = [&](const std::string& name, const Model& model) -> Result<void> {
+    Competitor competitor{.name = name, .sessions = {}, .inputs = {inputs}, .verified = {}, .error = {}};
+    competitor.inferences = inferences;
+    competitor.verified = computes_the_same(model, originals, options, binding);
+    MTS_ASSIGN(std::unique_ptr<Session> session, create_session(model, options.executor));
+    competitor.sessions = {result.keep(std::move(session))};
+    result.competitors_.push_back(std::move(competitor));
+    return {};
+  };
+  MTS_TRY(compete("fused", fused));
+
+  if (wanted("sequential")) {
+    Competitor sequential{.name = "sequential", .sessions = {}, .inputs = {}, .verified = true, .error = {}};
+    sequential.inferences = inferences;
+    for (size_t m = 0; m < originals.size(); ++m) {
+      MTS_ASSIGN(std::unique_ptr<Session> session, create_session(originals[m], options.executor));
+      sequential.sessions.push_back(result.keep(std::move(session)));
+      sequential.inputs.push_back(pairing.inputs_of(m, inputs));
+    }
+    result.competitors_.push_back(std::move(sequential));
+  }
+
+  for (const auto& [name, strategy] : {std::pair("concat", StitchOptions::Strategy::kConcat),
+                                       std::pair("netfuse", StitchOptions::Strategy::kNetfuse)}) {
+    if (!wanted(name)) continue;
+    StitchOptions stitch_options;
+    stitch_options.strategy = strategy;
+    stitch_options.share_inputs = shared_inputs(pairing.entries());
+    std::vector<Model> copies;
+    for (size_t m = 0; m < originals.size(); ++m) {
+      copies.push_back(copy_of(originals[m]));
+      copies.back().name = pairing.entries()[m].name;
+    }
+    Result<Stitched> stitched = stitch(std::move(copies), stitch_options);
+    Result<void> made = {};
+    if (stitched) {
+      result.models_.push_back(std::move(stitched->model));
+      result.models_.back().name = name;
+      made = compete(name, result.models_.back());
+    } else {
+      made = tl::unexpected(stitched.error());
+    }
+    if (!made) {
+      result.competitors_.push_back(
+          {.name = name, .sessions = {}, .inputs = {}, .verified = {}, .error = made.error().to_string()});
+    }
+  }
+  return result;
+}
+
+}  // namespace mts::tool
