@@ -131,7 +131,8 @@ class MemoryAssigner {
   void find_intervals() {
     std::vector<bool> seen(plan_.roots.size(), false);
     const auto touch = [&](ValueIndex i, size_t at) {
-      if (i == kAbsent || plan_.value(i).root < 0) return;  // values without a place are made as the step runs
+      if (i == kAbsent || plan_.value(i).root < 0)
+        return;  // values without a place are made as the step runs
       const auto root_index = static_cast<size_t>(plan_.value(i).root);
       Root& root = plan_.roots[root_index];
       const auto step = static_cast<int32_t>(at);
