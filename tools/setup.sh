@@ -161,7 +161,7 @@ prepare_machine() {
     export CXX
   fi
   local packages=(
-    ca-certificates ccache python3 python3-pip python3-venv
+    ca-certificates python3 python3-pip python3-venv
     libcli11-dev libexpected-dev libfmt-dev libgmock-dev libgtest-dev libprotobuf-dev libspdlog-dev libssl-dev
     libxxhash-dev nlohmann-json3-dev protobuf-compiler)
   has cmake || packages+=(cmake)

@@ -3,12 +3,14 @@
 In: --program, the built mts; --output, a folder for the stitched models; names of families (default: a choice that
 shows what pays and what does not).
 Out: a line a family: weights and nodes of the originals and of the stitched model, the latency of the originals run
-one after another and of the stitched model, and whether `mts verify` found every output equal.
+one after another, of two other ways of fusing them and of the stitched model, and whether `mts verify` found every
+output equal.
 Exit code: 0 when every family was stitched and verified, else 1.
 """
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -30,12 +32,16 @@ CHOICE = [
 COLUMNS = [  # title, width, alignment
     ("family", 17, "<"),
     ("models", 6, ">"),
-    ("weights, MB", 16, ">"),
-    ("nodes", 14, ">"),
-    ("latency, ms", 18, ">"),
+    ("weights, MB", 14, ">"),
+    ("nodes", 11, ">"),
+    ("sequential", 10, ">"),
+    ("concat", 8, ">"),
+    ("netfuse", 8, ">"),
+    ("stitched", 8, ">"),
     ("faster", 7, ">"),
-    ("verified", 9, ">"),
+    ("verified", 8, ">"),
 ]
+LATENCIES = ["sequential", "concat", "netfuse", "fused"]  # the rows of `mts bench`, as in COLUMNS
 
 
 class StepFailed(Exception):
@@ -70,21 +76,28 @@ def measure(program, family, folder, target):
     ranges = [f"--range={name}={low}:{high}" for name, (low, high) in family["ranges"].items()]
     run(program, "verify", str(fused), "--against", *models, *ranges)
     dims = [f"--dim={symbol}={values[0]}" for symbol, values in family["dims"].items()]
-    bench = json.loads(run(program, "bench", str(fused), "--against", *models, "--json", *dims, *ranges))
+    measured = run(program, "bench", str(fused), "--against", *models, "--json", "--seconds=2", *dims, *ranges)
 
     report = json.loads(report_path.read_text(encoding="utf-8"))
-    rows = {row["name"]: row for row in bench["rows"]}
+    rows = {row["name"]: row for row in json.loads(measured)["rows"]}
     before = {key: sum(model[key] for model in report["inputs"]) for key in ("nodes", "weight_bytes")}
-    latency = {name: rows[name]["latency_ms"]["p50"] for name in ("sequential", "fused")}
     speedup = rows["fused"]["speedup_vs_sequential"]
     return [
         len(models),
         f"{before['weight_bytes'] / 1e6:.2f} -> {report['output']['weight_bytes'] / 1e6:.2f}",
         f"{before['nodes']} -> {report['output']['nodes']}",
-        f"{latency['sequential']:.2f} -> {latency['fused']:.2f}",
+        *(milliseconds(rows.get(name)) for name in LATENCIES),
         "-" if speedup is None else f"{speedup:.2f} x",
         "yes",
     ]
+
+
+def milliseconds(row):
+    """Three significant digits; a row that was not measured, or whose numeric check failed, has none."""
+    if not row or not row.get("latency_ms"):
+        return "-"
+    value = row["latency_ms"]["p50"]
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
 
 
 def line(cells):
@@ -126,11 +139,18 @@ def main():
             text = line([name, *measure(program, families[name], folder, target)])
         except StepFailed as failure:
             failures.append(f"{name}: {failure}")
-            text = line([name, len(families[name]["models"]), "", "", "", "", "FAILED"])
+            text = line([name, len(families[name]["models"]), *[""] * (len(COLUMNS) - 3), "FAILED"])
         print(("\r\x1b[K" if terminal else "") + text, flush=True)
 
     relative = folder.relative_to(ROOT)
-    print("\nEach arrow goes from the originals, run one after another, to the stitched model; medians, interleaved.")
+    print(
+        "\nArrows go from the originals to the stitched model. Latencies are medians in ms, measured interleaved:\n"
+        "sequential: the originals one after another; concat: in one file, nothing stitched; netfuse: every operator\n"
+        "grouped, shared weights duplicated. faster: stitched against sequential."
+    )
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > 2 * cores:
+        print(f"Other work keeps this machine busy (load {load:.0f} on {cores} cores): do not trust these latencies.")
     print(f"Took {time.monotonic() - started:.0f} s. The models are in {relative}/; look into one with")
     print(f"  {options.program} inspect {relative}/{names[0]}.onnx")
     for failure in failures:

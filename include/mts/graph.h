@@ -1,7 +1,11 @@
-// The intermediate representation: a light SSA graph. Nodes and values live in vectors and are named by ids that stay
-// valid until the graph is destroyed; use-lists are kept up to date by Graph's own functions. Subgraphs (If, Loop, Scan)
-// are child graphs whose captures of outer values are explicit.
+// The intermediate representation: a light SSA graph. Nodes and values live in vectors and are named by ids
+// that stay valid until the graph is destroyed; use-lists are kept up to date by Graph's own functions.
+// Subgraphs (If, Loop, Scan) are child graphs whose captures of outer values are explicit.
 #pragma once
+
+#include <mts/dtype.h>
+#include <mts/error.h>
+#include <mts/weight.h>
 
 #include <cstdint>
 #include <map>
@@ -13,10 +17,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <mts/dtype.h>
-#include <mts/error.h>
-#include <mts/weight.h>
 
 namespace mts {
 
@@ -39,7 +39,8 @@ struct Dim {
   bool is_symbolic() const { return value < 0 && !symbol.empty(); }
   // Provably equal: both known and equal, or the same symbol. Two unknown dimensions are not.
   bool same_as(const Dim& other) const {
-    return (is_known() && value == other.value) || (is_symbolic() && other.value < 0 && symbol == other.symbol);
+    return (is_known() && value == other.value) ||
+           (is_symbolic() && other.value < 0 && symbol == other.symbol);
   }
   bool operator==(const Dim&) const = default;
 };
@@ -60,7 +61,8 @@ struct Type {
   size_t rank() const { return shape->size(); }  // requires has_rank()
   bool operator==(const Type&) const = default;
 };
-std::string to_string(const Type& type);  // "float32[N,3,224,224]", "int64[?]", "float32[...]" for unknown rank
+std::string to_string(
+    const Type& type);  // "float32[N,3,224,224]", "int64[?]", "float32[...]" for unknown rank
 // All dimensions known: the static dims.
 std::optional<Dims> static_dims(const Type& type);
 
@@ -68,14 +70,15 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 class Graph;
 
-// An attribute. What mts does not interpret (sparse tensors, type protos, ...) is kept serialised in `Encoded`.
+// An attribute. What mts does not interpret (sparse tensors, type protos, ...) is kept serialised in
+// `Encoded`.
 struct Encoded {
   std::string attribute_proto;
   bool operator==(const Encoded&) const = default;
 };
-using AttributeValue =
-    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, WeightPtr,
-                 std::vector<WeightPtr>, std::shared_ptr<Graph>, std::vector<std::shared_ptr<Graph>>, Encoded>;
+using AttributeValue = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
+                                    std::vector<std::string>, WeightPtr, std::vector<WeightPtr>,
+                                    std::shared_ptr<Graph>, std::vector<std::shared_ptr<Graph>>, Encoded>;
 struct Attribute {
   std::string name;
   AttributeValue value;
@@ -137,7 +140,8 @@ class Graph {
   std::string name;
   std::string doc;
   Metadata metadata;
-  std::string extra;  // serialised GraphProto fields that mts does not interpret (quantization_annotation, ...)
+  std::string
+      extra;  // serialised GraphProto fields that mts does not interpret (quantization_annotation, ...)
 
   Graph() = default;
   Graph(const Graph&) = delete;
@@ -146,19 +150,21 @@ class Graph {
   Graph& operator=(Graph&&) noexcept = default;
 
   // Values.
-  ValueId add_value(std::string name, Type type);             // no producer yet
-  ValueId add_constant(std::string name, WeightPtr weight);   // type from the weight
+  ValueId add_value(std::string name, Type type);            // no producer yet
+  ValueId add_constant(std::string name, WeightPtr weight);  // type from the weight
   ValueId add_input(std::string name, Type type);
   ValueId add_capture(ValueId outer, std::string name, Type type);  // in a child graph
   void add_output(ValueId value);
   void set_output(size_t position, ValueId value);
-  void remove_input(size_t position);     // the value must be unused
+  void remove_input(size_t position);  // the value must be unused
   void remove_output(size_t position);
-  void remove_capture(ValueId inner);     // must be unused
+  void remove_capture(ValueId inner);              // must be unused
   void set_capture(ValueId inner, ValueId outer);  // the enclosing graph must refresh_captures() of the node
   const Value& value(ValueId id) const { return values_[index(id)]; }
-  Value& value(ValueId id) { return values_[index(id)]; }  // name, type, weight, metadata may be changed freely
-  size_t value_count() const { return values_.size(); }    // dead ones included: ids are < value_count()
+  Value& value(ValueId id) {
+    return values_[index(id)];
+  }                                                      // name, type, weight, metadata may be changed freely
+  size_t value_count() const { return values_.size(); }  // dead ones included: ids are < value_count()
   const std::vector<Use>& uses(ValueId id) const { return uses_[index(id)]; }
   bool is_output(ValueId id) const;  // is a graph output
   bool is_input(ValueId id) const;
@@ -172,10 +178,10 @@ class Graph {
   NodeId insert_before(NodeId position, Node node);
   void set_input(NodeId node, size_t position, ValueId value);
   void append_input(NodeId node, ValueId value);
-  void resize_inputs(NodeId node, size_t count);  // drops trailing ones or adds kNoValue
+  void resize_inputs(NodeId node, size_t count);                    // drops trailing ones or adds kNoValue
   void set_output_of(NodeId node, size_t position, ValueId value);  // old value loses its producer
   void resize_outputs(NodeId node, size_t count);
-  void erase_node(NodeId id);  // all its outputs must be unused
+  void erase_node(NodeId id);        // all its outputs must be unused
   void refresh_captures(NodeId id);  // after the captures of a subgraph of the node changed
   const Node& node(NodeId id) const { return nodes_[index(id)]; }
   Node& node(NodeId id) { return nodes_[index(id)]; }
@@ -223,8 +229,8 @@ struct Model {
   int64_t opset() const;  // of ai.onnx; 0 when not imported
 };
 
-// Checks every invariant of the IR: ids in range, one producer a value, use-lists exact, order topological, names
-// unique and not empty, captures of child graphs refer to live outer values. Messages name the node.
+// Checks every invariant of the IR: ids in range, one producer a value, use-lists exact, order topological,
+// names unique and not empty, captures of child graphs refer to live outer values. Messages name the node.
 Result<void> verify_ir(const Graph& graph);
 inline Result<void> verify_ir(const Model& model) { return verify_ir(model.graph); }
 

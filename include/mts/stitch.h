@@ -1,13 +1,13 @@
 // The whole rewriting: N models in, one model out.
 #pragma once
 
+#include <mts/error.h>
+#include <mts/graph.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
-
-#include <mts/error.h>
-#include <mts/graph.h>
 
 namespace mts {
 
@@ -24,7 +24,7 @@ struct StitchOptions {
   std::vector<std::string> share_inputs;  // "NAME" or "image=a:x,b:input.1", as the user gave them
   bool independent_dims = false;          // equal symbols of different models are not taken to be equal
   bool keep_metadata = false;
-  std::string target = "generic-gpu";     // device profile
+  std::string target = "generic-gpu";  // device profile
 };
 
 struct Refusal {
@@ -50,8 +50,9 @@ struct StitchReport {
   std::vector<Input> inputs;
   int64_t output_nodes = 0;
   uint64_t output_weight_bytes = 0;
-  uint64_t unique_weight_bytes = 0;           // content counted once over all inputs
-  std::map<std::string, int64_t> strategies;  // once, batch, fan_out, group, partition, partial_rows, partial_blocks, apart
+  uint64_t unique_weight_bytes = 0;  // content counted once over all inputs
+  std::map<std::string, int64_t>
+      strategies;  // once, batch, fan_out, group, partition, partial_rows, partial_blocks, apart
   std::vector<Refusal> refusals;
   std::vector<std::string> assumptions;
   std::vector<Group> groups;
@@ -63,8 +64,8 @@ struct Stitched {
   StitchReport report;
 };
 
-// Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names or a bad share_inputs
-// entry, kModel for a model that cannot be brought to the common opset.
+// Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names or a bad
+// share_inputs entry, kModel for a model that cannot be brought to the common opset.
 Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options = {});
 
 }  // namespace mts

@@ -1,14 +1,15 @@
-// Values at run time: dense tensors on the host, and the sequences, maps and optionals that some models pass around.
+// Values at run time: dense tensors on the host, and the sequences, maps and optionals that some models pass
+// around.
 #pragma once
+
+#include <mts/dtype.h>
+#include <mts/weight.h>
 
 #include <memory>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include <mts/dtype.h>
-#include <mts/weight.h>
 
 namespace mts {
 
@@ -30,9 +31,13 @@ class Tensor {
   const std::byte* data() const { return data_; }
   std::byte* mutable_data() { return data_; }
   template <class T>
-  const T* as() const { return reinterpret_cast<const T*>(data_); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
   template <class T>
-  T* mutable_as() { return reinterpret_cast<T*>(data_); }
+  T* mutable_as() {
+    return reinterpret_cast<T*>(data_);
+  }
   const std::vector<std::string>& strings() const { return *strings_; }
   std::vector<std::string>& mutable_strings() { return *strings_; }
   Tensor reshaped(Dims dims) const;  // same element count, shared buffer
@@ -57,9 +62,9 @@ struct Datum {
   std::variant<std::monostate, Tensor, Sequence, Map> value;
 
   Datum() = default;
-  Datum(Tensor tensor) : value(std::move(tensor)) {}  // NOLINT: a tensor is a datum
+  Datum(Tensor tensor) : value(std::move(tensor)) {}        // NOLINT: a tensor is a datum
   Datum(Sequence sequence) : value(std::move(sequence)) {}  // NOLINT
-  Datum(Map map) : value(std::move(map)) {}  // NOLINT
+  Datum(Map map) : value(std::move(map)) {}                 // NOLINT
   const Tensor* tensor() const { return std::get_if<Tensor>(&value); }
 };
 

@@ -1,8 +1,12 @@
-// A weight is constant tensor content as a lazy expression over bytes that lie somewhere (usually in a mapped file):
+// A weight is constant tensor content as a lazy expression over bytes that lie somewhere (usually in a mapped
+// file):
 //   Ref | Strings | Concat | Slice | Transpose | Reshape
-// Building an expression copies nothing; bytes are produced when it is read or streamed out. Weights are immutable and
-// shared by pointer.
+// Building an expression copies nothing; bytes are produced when it is read or streamed out. Weights are
+// immutable and shared by pointer.
 #pragma once
+
+#include <mts/dtype.h>
+#include <mts/error.h>
 
 #include <array>
 #include <cstddef>
@@ -12,9 +16,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <mts/dtype.h>
-#include <mts/error.h>
 
 namespace mts {
 
@@ -64,14 +65,14 @@ class Weight {
 
   // Writes all byte_size() bytes to `out`. Not for strings.
   void read(std::span<std::byte> out) const;
-  // Calls `sink` with consecutive pieces; peak extra memory is that of one Ref operand when a Transpose or an inner-axis
-  // Concat or Slice must be gathered, else none.
+  // Calls `sink` with consecutive pieces; peak extra memory is that of one Ref operand when a Transpose or an
+  // inner-axis Concat or Slice must be gathered, else none.
   void stream(const std::function<void(std::span<const std::byte>)>& sink) const;
   std::vector<int64_t> as_int64s() const;  // from any integer or bool dtype; empty otherwise
   // Values as doubles; empty for non-numeric dtypes.
   std::vector<double> as_doubles() const;
 
-  Digest digest() const;                   // computed once, thread-safe
+  Digest digest() const;                         // computed once, thread-safe
   bool same_content(const Weight& other) const;  // dtype and bytes (or strings); dims may differ
 
   ~Weight();

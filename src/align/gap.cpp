@@ -20,13 +20,36 @@ struct Gap {
   const Profile& profile;
   const ModelFeatures& model;
   const std::vector<uint32_t>& set_of;
+  size_t most_cells;
 };
 
 int32_t surroundings(const NodeFeatures& a, const NodeFeatures& b) {
-  int32_t points = kForm + (a.signature == b.signature ? kSignature : 0);
+  int32_t points = 0;
   for (size_t r = 0; r < kRounds && a.up[r] == b.up[r]; ++r) points += kRound;
   for (size_t r = 0; r < kRounds && a.down[r] == b.down[r]; ++r) points += kRound;
   return points;
+}
+
+int32_t neighbours(const Gap& gap, uint32_t set, uint32_t node) {
+  using Fact = Profile::Fact;
+  const auto& set_of = gap.set_of;
+  int32_t points = 0;
+  for (const Operand& operand : gap.model.operands_of(node))
+    if (operand.producer != kNone && set_of[operand.producer] != kNone &&
+        gap.profile.has(set, Fact::kOperandSet, mix(operand.slot, set_of[operand.producer])))
+      points += kNeighbour;
+  for (const Consumer& consumer : gap.model.consumers[node])
+    if (set_of[consumer.node] != kNone &&
+        gap.profile.has(set_of[consumer.node], Fact::kOperandSet, mix(consumer.slot, set)))
+      points += kNeighbour;
+  return points;
+}
+
+// Of a set and a node of equal form. 0: nothing but the operator is the same, which does not make a pair.
+int32_t points_of(const Gap& gap, uint32_t set, uint32_t node) {
+  const NodeFeatures &a = gap.profile.representative(set), &b = gap.model.nodes[node];
+  const int32_t around = surroundings(a, b) + neighbours(gap, set, node);
+  return around == 0 ? 0 : around + kForm + (a.signature == b.signature ? kSignature : 0);
 }
 
 // The table of best scores, row by row; `nodes` are the columns.
@@ -34,29 +57,14 @@ Pairs align_by_table(const Gap& gap, std::span<const uint32_t> sets, std::span<c
   enum Step : char { kSkipSet, kSkipNode, kPair };
   const size_t columns = nodes.size();
   std::vector<Step> steps(sets.size() * columns);
-  std::vector<int32_t> above(columns + 1, 0), here(columns + 1, 0), bonus(columns, 0);
+  std::vector<int32_t> above(columns + 1, 0), here(columns + 1, 0), points(columns, 0);
   std::unordered_map<uint32_t, std::vector<uint32_t>> columns_of_form;
   for (uint32_t j = 0; j < columns; ++j) columns_of_form[gap.model.nodes[nodes[j]].form].push_back(j);
   for (size_t i = 0; i < sets.size(); ++i) {
     const auto candidates = columns_of_form.find(gap.profile.set(sets[i]).form);
-    std::ranges::fill(bonus, 0);
-    if (candidates != columns_of_form.end()) {
-      const NodeFeatures& set = gap.profile.representative(sets[i]);
-      for (const uint32_t j : candidates->second) {
-        const uint32_t n = nodes[j];
-        bonus[j] = surroundings(set, gap.model.nodes[n]);
-        for (const Operand& operand : gap.model.operands_of(n))
-          if (operand.producer != kNone && gap.set_of[operand.producer] != kNone &&
-              gap.profile.has(sets[i], Profile::Fact::kOperandSet,
-                              mix(operand.slot, gap.set_of[operand.producer])))
-            bonus[j] += kNeighbour;
-        for (const Consumer& consumer : gap.model.consumers[n])
-          if (gap.set_of[consumer.node] != kNone &&
-              gap.profile.has(gap.set_of[consumer.node], Profile::Fact::kOperandSet,
-                              mix(consumer.slot, sets[i])))
-            bonus[j] += kNeighbour;
-      }
-    }
+    std::ranges::fill(points, 0);
+    if (candidates != columns_of_form.end())
+      for (const uint32_t j : candidates->second) points[j] = points_of(gap, sets[i], nodes[j]);
     for (size_t j = 0; j < columns; ++j) {
       int32_t best = above[j + 1];
       Step step = kSkipSet;
@@ -64,8 +72,8 @@ Pairs align_by_table(const Gap& gap, std::span<const uint32_t> sets, std::span<c
         best = here[j];
         step = kSkipNode;
       }
-      if (bonus[j] > 0 && above[j] + bonus[j] > best) {
-        best = above[j] + bonus[j];
+      if (points[j] > 0 && above[j] + points[j] > best) {
+        best = above[j] + points[j];
         step = kPair;
       }
       here[j + 1] = best;
@@ -106,7 +114,7 @@ void align(const Gap& gap, std::span<const uint32_t> sets, std::span<const uint3
     for (const auto& [i, j] : found)
       pairs.emplace_back(static_cast<uint32_t>(set_offset + i), static_cast<uint32_t>(node_offset + j));
   };
-  if (sets.size() <= kMostCells / nodes.size()) return emit(align_by_table(gap, sets, nodes));
+  if (sets.size() <= gap.most_cells / nodes.size()) return emit(align_by_table(gap, sets, nodes));
 
   // The k-th place of a kind with the k-th; the longest chain of those cuts the stretch.
   std::unordered_map<uint64_t, std::vector<uint32_t>> places;
@@ -146,7 +154,7 @@ void align(const Gap& gap, std::span<const uint32_t> sets, std::span<const uint3
 }  // namespace
 
 Pairs align_gap(const Profile& profile, std::span<const uint32_t> sets, const ModelFeatures& model,
-                std::span<const uint32_t> nodes, const std::vector<uint32_t>& set_of) {
+                std::span<const uint32_t> nodes, const std::vector<uint32_t>& set_of, size_t most_cells) {
   // What has no counterpart of its form at all only makes the table larger.
   std::unordered_set<uint32_t> set_forms, node_forms;
   for (const uint32_t set : sets) set_forms.insert(profile.set(set).form);
@@ -163,7 +171,7 @@ Pairs align_gap(const Profile& profile, std::span<const uint32_t> sets, const Mo
       node_ids.push_back(nodes[j]);
     }
   Pairs pairs;
-  align({profile, model, set_of}, set_ids, node_ids, 0, 0, 0, pairs);
+  align({profile, model, set_of, most_cells}, set_ids, node_ids, 0, 0, 0, pairs);
   for (auto& [i, j] : pairs) {
     i = set_index[i];
     j = node_index[j];

@@ -17,11 +17,12 @@ namespace mts::alignment {
 
 using Pairs = std::vector<std::pair<uint32_t, uint32_t>>;
 
-// `sets`: in profile order. `nodes`: of the model, in its order. `set_of`: by node, what is matched already.
-Pairs align_gap(const Profile& profile, std::span<const uint32_t> sets, const ModelFeatures& model,
-                std::span<const uint32_t> nodes, const std::vector<uint32_t>& set_of);
-
 // Cells of the largest table (one byte each).
 inline constexpr size_t kMostCells = size_t{4} << 20;
+
+// `sets`: in profile order. `nodes`: of the model, in its order. `set_of`: by node, what is matched already.
+Pairs align_gap(const Profile& profile, std::span<const uint32_t> sets, const ModelFeatures& model,
+                std::span<const uint32_t> nodes, const std::vector<uint32_t>& set_of,
+                size_t most_cells = kMostCells);
 
 }  // namespace mts::alignment

@@ -43,18 +43,13 @@ class Matcher {
 
   std::vector<Match> run() {
     note_wanted_sets();
-    const auto& nodes = model_.nodes;
-    for (uint32_t begin = 0, end = 0; begin < nodes.size(); begin = end) {
-      pairs_.clear();
-      for (; end < nodes.size() && nodes[end].depth == nodes[begin].depth; ++end)
-        if (!nodes[end].cone) propose(end);
-      take_best();
-    }
+    match_levels(false);
     // What is computed from constants alone belongs to its reader, not to whatever else looks like it.
-    for (auto n = static_cast<uint32_t>(nodes.size()); n-- > 0;)
+    for (auto n = static_cast<uint32_t>(model_.nodes.size()); n-- > 0;)
       if (set_of_[n] == kNone) match_by_readers(n);
+    match_levels(true);
     std::vector<Match> result;
-    for (uint32_t n = 0; n < nodes.size(); ++n) result.push_back({set_of_[n], scores_[n]});
+    for (uint32_t n = 0; n < model_.nodes.size(); ++n) result.push_back({set_of_[n], scores_[n]});
     return result;
   }
 
@@ -138,6 +133,16 @@ class Matcher {
     if (wanted_by_[pair.set] != kNone) --contents_[wanted_by_[pair.set]].sets;
   }
 
+  void match_levels(bool cones) {
+    const auto& nodes = model_.nodes;
+    for (uint32_t begin = 0, end = 0; begin < nodes.size(); begin = end) {
+      pairs_.clear();
+      for (; end < nodes.size() && nodes[end].depth == nodes[begin].depth; ++end)
+        if (nodes[end].cone == cones && set_of_[end] == kNone) propose(end);
+      take_best();
+    }
+  }
+
   void match_by_readers(uint32_t n) {
     ++stamp_;
     pairs_.clear();
@@ -176,11 +181,11 @@ int64_t score(const Profile& profile, uint32_t set, const ModelFeatures& model, 
   uint64_t bytes = 0;
   int64_t operands = 0, agreeing = 0;
   for (const Operand& operand : model.operands_of(node)) {
-    if (operand.content != kNone) {
-      if (operand.telling && profile.has(set, Fact::kOperandContent, mix(operand.slot, operand.content)))
-        bytes += operand.bytes;
+    if (operand.telling && profile.has(set, Fact::kOperandContent, mix(operand.slot, operand.content))) {
+      bytes += operand.bytes;
       continue;
     }
+    if (operand.content != kNone && operand.producer == kNone) continue;
     ++operands;
     if (operand.source != kNone) {
       agreeing += profile.has(set, Fact::kOperandNumber, mix(operand.slot, operand.number)) ? 1 : 0;

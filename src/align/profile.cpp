@@ -20,7 +20,7 @@ void Profile::join(uint32_t set, uint32_t model, uint32_t node) {
 }
 
 void Profile::connect(uint32_t from, uint32_t to) {
-  if (learn(from, Fact::kSuccessor, to)) sets_[from].successors.push_back(to);
+  if (edges_.insert(uint64_t{from} << 32 | to).second) sets_[from].successors.push_back(to);
 }
 
 void Profile::connect_model(uint32_t model) {
@@ -64,10 +64,14 @@ std::span<const uint32_t> Profile::find(Fact fact, uint64_t value) const {
 }
 
 const Operand* Profile::main_weight(const ModelFeatures& model, uint32_t node) {
-  const Operand* largest = nullptr;
+  // A stored weight before one that is computed: the latter is matched by what it is computed from.
+  const auto rank = [](const Operand& operand) {
+    return std::pair(operand.producer == kNone, operand.bytes);
+  };
+  const Operand* best = nullptr;
   for (const Operand& operand : model.operands_of(node))
-    if (operand.telling && (largest == nullptr || operand.bytes > largest->bytes)) largest = &operand;
-  return largest;
+    if (operand.telling && (best == nullptr || rank(operand) > rank(*best))) best = &operand;
+  return best;
 }
 
 void Profile::index_model(uint32_t m) {

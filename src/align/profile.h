@@ -28,7 +28,7 @@ class Profile {
   enum class Fact : uint32_t {
     kForward,    // a member has this forward hash
     kNumber,     // a member's output has this value number
-    kWeight,     // a member's largest constant operand holds this: weight_key
+    kWeight,     // the main weight of a member holds this: weight_key
     kOperands,   // the operands of a member come from these sets: operands_key
     kOperandOf,  // a member is read by a member of this set: operand_of_key
     // The rest is only asked for.
@@ -39,7 +39,6 @@ class Profile {
     kOperandContent,  // mix(slot, content)
     kOperandSet,      // mix(slot, set)
     kOperandNumber,   // mix(slot, number), graph inputs
-    kSuccessor,       // set
   };
   static constexpr bool is_indexed(Fact fact) { return fact <= Fact::kOperandOf; }
 
@@ -86,7 +85,7 @@ class Profile {
   template <class SetOf>
   static bool operands_key(const ModelFeatures& model, uint32_t node, SetOf&& set_of, uint64_t& key);
   static uint64_t operand_of_key(uint32_t reader, uint32_t slot) { return mix(reader, slot); }
-  // The largest constant operand that tells layers apart; null when there is none.
+  // The constant operand that tells the layer apart best; null when there is none.
   static const Operand* main_weight(const ModelFeatures& model, uint32_t node);
 
   // Whether a path leads from one set to the other, which is later in the order; `reached`: the sets between
@@ -110,7 +109,8 @@ class Profile {
   std::vector<Set> sets_;
   std::vector<uint32_t> order_, position_;
   std::vector<std::vector<uint32_t>> set_of_;
-  std::unordered_set<uint64_t> facts_;
+  std::unordered_set<uint64_t> facts_;  // hashes: they only decide what is tried and preferred
+  std::unordered_set<uint64_t> edges_;  // from, to: exact, since acyclicity rests on it
   std::unordered_map<uint64_t, std::vector<uint32_t>> index_;
   std::vector<char> mark_;  // of reaches and bring_together
 };

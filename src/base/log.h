@@ -1,5 +1,5 @@
-// Diagnostics go to spdlog's default logger, which the command line tool points at stderr. Libraries only log through
-// these; data never does.
+// Diagnostics go to spdlog's default logger, which the command line tool points at stderr. Libraries only log
+// through these; data never does.
 #pragma once
 
 #include <spdlog/spdlog.h>

@@ -20,7 +20,8 @@ MappedFile::~MappedFile() {
 namespace {
 
 tl::unexpected<Error> io_error(const std::string& path, const char* what) {
-  return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno), {.file = path, .node = {}, .value = {}});
+  return fail(ErrorCode::kIo, std::string(what) + ": " + std::strerror(errno),
+              {.file = path, .node = {}, .value = {}});
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
-// Read-only file mappings: bytes are paged in by the kernel when they are touched and never count as anonymous memory.
+// Read-only file mappings: bytes are paged in by the kernel when they are touched and never count as
+// anonymous memory.
 #pragma once
+
+#include <mts/error.h>
+#include <mts/weight.h>
 
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
-
-#include <mts/error.h>
-#include <mts/weight.h>
 
 namespace mts {
 

@@ -35,7 +35,11 @@ Result<bool> in_file(const Model& model, Result<bool> result) {
 
 Result<void> canonicalise(std::vector<Model>& models, const CanonicaliseOptions& options) {
   // The adapters look at constants, which Constant nodes would hide.
-  for (Model& model : models) MTS_TRY(in_file(model, canon::constants_to_initializers(model)));
+  for (Model& model : models) {
+    MTS_TRY(in_file(model, canon::eliminate_dead(model)));
+    MTS_TRY(in_file(model, canon::check_operands(model)));
+    MTS_TRY(in_file(model, canon::constants_to_initializers(model)));
+  }
   MTS_TRY(canon::unify_opsets(models));
   for (Model& model : models) {
     if (!options.keep_metadata) drop_metadata(model.graph);

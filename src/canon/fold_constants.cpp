@@ -74,8 +74,10 @@ class Folding {
     constant_nodes_.insert(id);
     for (size_t i = 0; i < node.outputs.size(); ++i)
       if (node.outputs[i] != kNoValue) results_[node.outputs[i]] = (*values)[i];
-    for (const ValueId input : node.inputs)
-      if (input != kNoValue && operand(input)->byte_size() > kSmall) join(input, id);
+    // The bytes of a rearrangement are those of its data operands.
+    if (!is_rearrangement(node)) return;
+    const size_t data = node.is("Concat") ? node.inputs.size() : 1;
+    for (size_t i = 0; i < data; ++i) join(node.inputs[i], id);
   }
 
   // Read by something that is not folded itself. What only is a graph output stays.
@@ -85,7 +87,7 @@ class Folding {
     });
   }
 
-  // Large values that hang together through folded nodes are one group: folded together or not at all.
+  // Values that hang together through rearrangements are one group: folded together or not at all.
   ValueId root(ValueId id) const {
     for (auto it = leader_.find(id); it != leader_.end() && it->second != id; it = leader_.find(id))
       id = it->second;

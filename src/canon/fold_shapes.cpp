@@ -22,27 +22,6 @@ namespace {
 
 using Sizes = std::vector<Size>;
 
-// The constant Reshape target that turns `from` into `to`; nullopt when two dimensions would have to be
-// inferred.
-std::optional<std::vector<int64_t>> reshape_target(const Sizes& from, const Sizes& to) {
-  std::vector<int64_t> target;
-  bool inferred = false;
-  for (size_t i = 0; i < to.size(); ++i) {
-    const auto value = to[i].constant();
-    if (i < from.size() && from[i] == to[i]) {
-      target.push_back(0);
-    } else if (value && *value > 0) {
-      target.push_back(*value);
-    } else if (!value && !inferred) {
-      inferred = true;
-      target.push_back(-1);
-    } else {
-      return std::nullopt;
-    }
-  }
-  return target;
-}
-
 // What a Reshape or Flatten gives; unknown dimensions are atoms of the output value.
 std::optional<Sizes> result_dims(const ShapeValues& values, const Node& node) {
   const auto data = values.dims(node.inputs[0]);

@@ -10,6 +10,9 @@
 
 #include <mts/model_io.h>
 
+#include <utility>
+#include <vector>
+
 namespace mts::canon {
 namespace {
 
@@ -36,7 +39,14 @@ void refine(Type& type, const std::vector<Size>& sizes) {
 }  // namespace
 
 Result<bool> infer_value_types(Model& model) {
+  // What the file declares of its inputs and outputs is part of the interface, however vague it is.
+  std::vector<std::pair<ValueId, Type>> declared;
+  for (const auto* list : {&model.graph.inputs(), &model.graph.outputs()})
+    for (const ValueId id : *list)
+      if (model.graph.value(id).type.kind != Type::Kind::kUnknown)
+        declared.emplace_back(id, model.graph.value(id).type);
   MTS_TRY(infer_types(model));
+  for (auto& [id, type] : declared) model.graph.value(id).type = std::move(type);
   MTS_TRY(for_each_graph(model, [](Scope& scope) -> Result<bool> {
     Graph& graph = scope.graph();
     const ShapeValues values(scope);

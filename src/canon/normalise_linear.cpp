@@ -6,12 +6,13 @@
 // after:   y = Gemm <transB = 1> (x, w', b)               w' = w transposed (lazily), as torch stores it
 //
 // before:  f = Reshape(x, {-1, K}); g = Gemm(f, w, b); y = Reshape(g, {0, 0, N'})          x: [N, S, K]
-// after:   m = MatMul(x, w); y = Add(m, b)                w: [K, N']
-// So layers on matrices are Gemms with transB = 1, those on tensors of higher rank MatMul + Add with a [K,
-// N'] weight. Preconditions: w is a 2-D constant of a floating-point type (for the first form: or the
-// Transpose of one), b a constant of N' elements, alpha = beta = 1, transA = 0, the intermediate values have
-// no other use. Where the weight is also read by something else, its layout stays and transB tells it. Exact
-// up to the order of summation. Refusals: x of unknown rank; quantised weights (behind a DequantizeLinear).
+// after:   m = MatMul(x, w); y = Add(m, b)                w: [K, N']; x behind a Reshape where it has other
+// dimensions So layers on matrices are Gemms with transB = 1, those on tensors of higher rank MatMul + Add
+// with a [K, N'] weight. Preconditions: w is a 2-D constant of a floating-point type (for the first form: or
+// the Transpose of one), b a constant of N' elements, alpha = beta = 1, transA = 0, the intermediate values
+// have no other use. Where the weight is also read by something else, its layout stays and transB tells it.
+// Exact up to the order of summation. Refusals: x of unknown rank; quantised weights (behind a
+// DequantizeLinear).
 #include "canon/passes.h"
 #include "canon/scope.h"
 #include "canon/shape_values.h"
@@ -108,10 +109,13 @@ bool unflatten(const Scope& scope, const ShapeValues& values, NodeId id) {
   const int64_t depth = weight->dims()[transposed ? 1 : 0], width = weight->dims()[transposed ? 0 : 1];
   const ValueId x = inner->inputs[0], y = outer.outputs[0];
   const auto from = values.dims(x), to = values.dims(y), between = values.dims(flat);
-  if (!from || !to || !between || from->size() < 3 || from->size() != to->size() || between->size() != 2)
-    return false;
-  if (!from->back().is(depth) || !to->back().is(width) || !(*between)[1].is(depth)) return false;
-  if (!std::equal(from->begin(), from->end() - 1, to->begin())) return false;
+  if (!from || !to || !between || to->size() < 3 || between->size() != 2) return false;
+  const std::vector<Size> leading(to->begin(), to->end() - 1);
+  if (!to->back().is(width) || !(*between)[1].is(depth) || product_of(leading) != (*between)[0]) return false;
+  std::vector<Size> wanted = leading;  // x with its leading dimensions as they come out
+  wanted.push_back(Size::known(depth));
+  const auto target = reshape_target(*from, wanted);
+  if (!target) return false;
   ValueId bias = kNoValue;
   if (has_input(*gemm, 2)) {
     bias = as_bias(scope, gemm->inputs[2], width);
@@ -132,8 +136,16 @@ bool unflatten(const Scope& scope, const ShapeValues& values, NodeId id) {
     }
   }
   const Type type = graph.value(y).type;
+  ValueId unfolded = x;
+  if (*from != wanted) {
+    Type wide = type;
+    if (wide.has_rank()) wide.shape->back() = Dim::known(depth);
+    unfolded =
+        scope.insert(id, make_node("Reshape", {x, scope.add_ints(graph.value(x).name + "_shape", *target)}),
+                     graph.value(x).name + "_unfolded", std::move(wide));
+  }
   graph.set_output_of(id, 0, kNoValue);
-  Node matmul = make_node("MatMul", {x, w});
+  Node matmul = make_node("MatMul", {unfolded, w});
   matmul.name = graph.node(old).name;
   matmul.metadata = graph.node(old).metadata;
   if (bias == kNoValue) {

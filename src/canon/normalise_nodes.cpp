@@ -10,6 +10,8 @@
 // - attributes that have their default value go; convolutions get their kernel_shape; auto_pad = VALID
 // becomes no pads;
 // - of two commutative operands the constant comes second, and the gate of x * sigmoid(x) too;
+// - 1 / x is Reciprocal(x); a Split says its lengths; AveragePool without pads does not say whether it counts
+// them;
 // - axes count from the front, except the last axis of Softmax and its like, which is -1 (the default).
 // Preconditions: ranks are known where axes are touched. Exact. Cost: none.
 #include "canon/passes.h"
@@ -79,6 +81,11 @@ bool tidy_window(const Scope& scope, Node& node) {
     const auto* values = attribute == nullptr ? nullptr : std::get_if<Ints>(&attribute->value);
     if (values == nullptr || !all_are(*values, neutral)) continue;
     node.remove(name);
+    changed = true;
+  }
+  if (node.is("AveragePool") && node.int_or("count_include_pad", 0) != 0 && node.find("pads") == nullptr &&
+      node.int_or("ceil_mode", 0) == 0 && !node.string_or("auto_pad", "").starts_with("SAME")) {
+    node.remove("count_include_pad");  // there is no pad to count
     changed = true;
   }
   if (node.string_or("auto_pad", "") == "VALID") {
@@ -163,11 +170,47 @@ bool normalise_axes(const Scope& scope, NodeId id) {
   return true;
 }
 
+// 1 / x is Reciprocal(x).
+bool use_reciprocal(const Scope& scope, NodeId id) {
+  Graph& graph = scope.graph();
+  Node& node = graph.node(id);
+  if (!node.is("Div") || scope.number(node.inputs[0]) != 1.0) return false;
+  const Type& type = graph.value(node.inputs[1]).type;
+  const size_t rank = scope.weight(node.inputs[0])->dims().size();
+  if (!type.is_tensor() || !is_float(type.dtype) || (rank > 0 && (!type.has_rank() || rank > type.rank())))
+    return false;
+  node.op_type = "Reciprocal";
+  graph.set_input(id, 0, node.inputs[1]);
+  graph.resize_inputs(id, 1);
+  return true;
+}
+
+// The lengths of a Split are an operand.
+bool spell_out_split(const Scope& scope, NodeId id) {
+  Graph& graph = scope.graph();
+  Node& node = graph.node(id);
+  if (!node.is("Split") || has_input(node, 1) || node.find("split") != nullptr || node.outputs.empty())
+    return false;
+  const Type& type = graph.value(node.inputs.at(0)).type;
+  const auto axis = type.has_rank() ? normalise_axis(node.int_or("axis", 0), type.rank()) : std::nullopt;
+  if (!axis || !(*type.shape)[*axis].is_known()) return false;
+  const int64_t size = (*type.shape)[*axis].value;
+  const auto count = static_cast<int64_t>(node.outputs.size());
+  const int64_t length = (size + count - 1) / count;
+  if (size - length * (count - 1) <= 0) return false;
+  Ints lengths(node.outputs.size(), length);
+  lengths.back() = size - length * (count - 1);
+  node.remove("num_outputs");
+  graph.resize_inputs(id, 2);
+  graph.set_input(id, 1, scope.add_ints("split", lengths));
+  return true;
+}
+
 }  // namespace
 
 Result<bool> normalise_nodes(Model& model) {
   Defaults defaults(model);
-  return for_each_graph(model, [&defaults](Scope& scope) -> Result<bool> {
+  return for_each_graph(model, [&defaults, &model](Scope& scope) -> Result<bool> {
     Graph& graph = scope.graph();
     bool changed = false;
     for (const NodeId id : graph.order()) {
@@ -178,6 +221,8 @@ Result<bool> normalise_nodes(Model& model) {
       changed |= drop_defaults(node, defaults);
       changed |= order_operands(scope, id);
       changed |= normalise_axes(scope, id);
+      changed |= use_reciprocal(scope, id);
+      changed |= model.opset() >= 13 && spell_out_split(scope, id);
     }
     return changed;
   });

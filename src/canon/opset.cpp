@@ -1,10 +1,9 @@
 #include "canon/opset.h"
 
 #include "canon/adapters.h"
+#include "canon/passes.h"
 #include "canon/scope.h"
 #include "onnx/schema.h"
-
-#include <mts/model_io.h>
 
 #include <algorithm>
 #include <array>
@@ -98,7 +97,7 @@ Result<void> raise_opset(Model& model, const std::string& domain, int64_t versio
                   {.file = model.path.empty() ? model.name : model.path, .node = {}, .value = {}});
   }
   const int64_t from = import->second;
-  if (domain.empty()) MTS_TRY(infer_types(model));  // some adapters ask for ranks
+  if (domain.empty()) MTS_TRY(infer_value_types(model));  // some adapters ask for ranks
   for (int64_t v = from + 1; understood && v <= version; ++v) MTS_TRY(step(model, domain, from, v, version));
   import->second = version;
   return {};

@@ -8,6 +8,7 @@
 
 namespace mts::canon {
 
+Result<bool> check_operands(Model& model);
 Result<bool> constants_to_initializers(Model& model);
 Result<bool> infer_value_types(Model& model);
 Result<bool> eliminate_identity(Model& model);
@@ -16,6 +17,8 @@ Result<bool> merge_equal_constants(Model& model);
 Result<bool> common_subexpressions(Model& model);
 Result<bool> fold_constants(Model& model);
 Result<bool> fold_shapes(Model& model);
+Result<bool> rebuild_shapes(Model& model);
+Result<bool> unflatten_transposes(Model& model);
 Result<bool> normalise_linear(Model& model);
 Result<bool> normalise_nodes(Model& model);
 Result<bool> recompose_activations(Model& model);

@@ -10,6 +10,8 @@ namespace mts {
 namespace {
 
 constexpr std::array kPasses = {
+    Pass{"check-operands", "refuses nodes whose operands do not fit their operator (changes no node)",
+         canon::check_operands},
     Pass{"constants-to-initializers",
          "Constant nodes, and constants of subgraphs -> initializers of the top graph",
          canon::constants_to_initializers},
@@ -20,6 +22,12 @@ constexpr std::array kPasses = {
     Pass{"fold-shapes",
          "shape arithmetic over known symbols -> constants; computed Reshape -> constant Reshape",
          canon::fold_shapes},
+    Pass{"rebuild-shapes",
+         "other shape arithmetic over named dimensions -> Shape of the graph's inputs, one form",
+         canon::rebuild_shapes},
+    Pass{"unflatten-transposes",
+         "Transpose between Reshapes that fold leading dimensions -> Transpose of all dimensions",
+         canon::unflatten_transposes},
     Pass{"fold-constants", "operators over constants -> constants, where the file does not grow",
          canon::fold_constants},
     Pass{"normalise-linear",

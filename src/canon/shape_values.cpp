@@ -116,6 +116,27 @@ std::optional<Sizes> reshaped_dims(const ShapeTensor& target, const std::optiona
   return dims;
 }
 
+// The constant Reshape target that turns `from` into `to`; nullopt when two dimensions would have to be
+// inferred.
+std::optional<std::vector<int64_t>> reshape_target(const Sizes& from, const Sizes& to) {
+  std::vector<int64_t> target;
+  bool inferred = false;
+  for (size_t i = 0; i < to.size(); ++i) {
+    const auto value = to[i].constant();
+    if (i < from.size() && from[i] == to[i]) {
+      target.push_back(0);
+    } else if (value && *value > 0) {
+      target.push_back(*value);
+    } else if (!value && !inferred) {
+      inferred = true;
+      target.push_back(-1);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return target;
+}
+
 ShapeValues::ShapeValues(const Scope& scope)
     : scope_(scope), contents_(scope.graph().value_count()), dims_(scope.graph().value_count()) {
   for (const NodeId id : scope.graph().order()) visit(scope.graph().node(id));

@@ -55,6 +55,10 @@ class ShapeValues {
 // known.
 std::optional<std::vector<Size>> reshaped_dims(const ShapeTensor& target,
                                                const std::optional<std::vector<Size>>& data, bool allow_zero);
+// The constant Reshape target that turns `from` into `to`: copied (0), known and at most one inferred (-1)
+// dimensions; nullopt when two dimensions would have to be inferred.
+std::optional<std::vector<int64_t>> reshape_target(const std::vector<Size>& from,
+                                                   const std::vector<Size>& to);
 Size product_of(const std::vector<Size>& sizes);
 
 }  // namespace mts::canon

@@ -185,6 +185,28 @@ std::vector<std::string> symbols_of(std::span<const NamedType> inputs) {
   return names;
 }
 
+Result<Binding> resolve_dims(const Binding& given, std::span<const std::string> symbols) {
+  Binding resolved;
+  for (const auto& [name, size] : given) {
+    size_t meant = 0;
+    for (const std::string& symbol : symbols) {
+      const bool own = symbol == name;
+      if (!own && !symbol.ends_with("/" + name)) continue;
+      ++meant;
+      if (own) {
+        resolved[symbol] = size;
+      } else if (!given.contains(symbol)) {  // the whole name is more exact
+        resolved.emplace(symbol, size);
+      }
+    }
+    if (meant > 0) continue;
+    return fail(ErrorCode::kUsage,
+                fmt::format("--dim {}={}: no input has this dimension; there are: {}", name, size,
+                            symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))));
+  }
+  return resolved;
+}
+
 std::vector<std::vector<Binding>> default_bindings(std::span<const NamedType> inputs, size_t models,
                                                    const Binding& fixed) {
   const std::vector<Symbol> symbols = collect(inputs);

@@ -30,6 +30,11 @@ Result<Dims> bind(const std::string& input, const Type& type, const Binding& bin
 // The symbols that have to be bound, in order of appearance (formulas are not among them).
 std::vector<std::string> symbols_of(std::span<const NamedType> inputs);
 
+// What --dim fixes, by symbol. "N" also means "a/N" and "b/N", as the symbols of models that were stitched
+// with
+// --independent-dims are called. kUsage when none of `symbols` is meant.
+Result<Binding> resolve_dims(const Binding& given, std::span<const std::string> symbols);
+
 // Several bindings that differ in what can go wrong: batch sizes 1, 2, 3 and the number of models, different
 // sizes for different symbols. Each entry lists alternatives, best first, for models that do not run with any
 // size (two symbols that must be equal, images that are too small). `fixed` holds in all of them.

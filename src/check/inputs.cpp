@@ -158,6 +158,12 @@ Result<InputSource> InputSource::open(std::vector<InputSpec> specs, const InputO
   return source;
 }
 
+std::vector<std::string> InputSource::symbols() const {
+  std::vector<NamedType> all;
+  for (const InputSpec& spec : specs_) all.push_back({spec.name, spec.type});
+  return symbols_of(all);
+}
+
 std::vector<NamedType> InputSource::undrawn() const {
   std::vector<NamedType> result;
   for (size_t i = 0; i < specs_.size(); ++i) {

@@ -47,6 +47,7 @@ class InputSource {
   // be drawn nor found, or loaded inputs that disagree about a symbol.
   static Result<InputSource> open(std::vector<InputSpec> specs, const InputOptions& options);
 
+  std::vector<std::string> symbols() const;        // of all inputs, loaded ones included
   std::vector<NamedType> undrawn() const;          // inputs whose dimensions still have to be bound
   const Binding& fixed() const { return fixed_; }  // by the sizes of the loaded ones
   // In the order of the specs.

@@ -88,6 +88,7 @@ Result<std::vector<ModelEntry>> entries_of(const Model& fused) {
     for (const nlohmann::json& item : nlohmann::json::parse(*text)) {
       ModelEntry entry;
       entry.name = item.at("name");
+      entry.position = entries.size();
       entry.sha256 = item.value("sha256", "");
       entry.inputs = item.at("inputs").get<std::map<std::string, std::string>>();
       entry.outputs = item.at("outputs").get<std::map<std::string, std::string>>();
@@ -108,6 +109,7 @@ Result<std::vector<ModelEntry>> match(const Model& fused, const std::vector<Mode
   if (entries.empty()) {
     for (const Model& original : originals) {
       MTS_ASSIGN(ModelEntry entry, entry_by_name(fused, original));
+      entry.position = matched.size();
       matched.push_back(std::move(entry));
     }
     return matched;

@@ -13,6 +13,7 @@ namespace mts::check {
 
 struct ModelEntry {
   std::string name;
+  size_t position = 0;       // among the models of the fused one, whose inputs and outputs are in this order
   std::string sha256;        // of the file that was stitched; empty when not recorded
   std::string given_sha256;  // of the original's file as match() found it; empty when it has none
   std::map<std::string, std::string> inputs;  // original name -> fused name

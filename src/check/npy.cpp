@@ -183,7 +183,8 @@ std::vector<size_t> fortran_order(const Dims& dims, size_t count) {
     stride *= static_cast<size_t>(dims[axis]);
   }
   std::vector<size_t> order(count);
-  Dims position(dims.size(), 0);
+  Dims position;
+  position.resize(dims.size());
   size_t at = 0;
   for (size_t i = 0; i < count; ++i) {
     order[i] = at;

@@ -117,7 +117,10 @@ Structural check_names(const Model& fused, const std::vector<Model>& originals,
   std::vector<std::string> problems;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
-  for (size_t m = 0; m < originals.size(); ++m) {
+  std::vector<size_t> order(entries.size());
+  for (size_t m = 0; m < entries.size(); ++m) order[m] = m;
+  std::ranges::sort(order, {}, [&](size_t m) { return entries[m].position; });
+  for (const size_t m : order) {
     const Graph& graph = originals[m].graph;
     for (const std::string& name : names_in_order(graph, graph.inputs())) {
       const std::string& mapped = entries[m].inputs.at(name);

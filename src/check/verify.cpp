@@ -136,14 +136,7 @@ class Verification {
   Result<std::vector<std::vector<Binding>>> trials_for(const InputSource& inputs) {
     const std::vector<NamedType> undrawn = inputs.undrawn();
     const std::vector<std::string> symbols = symbols_of(undrawn);
-    for (const auto& [symbol, size] : options_.dims) {
-      const bool loaded = inputs.fixed().contains(symbol);
-      if (std::ranges::find(symbols, symbol) != symbols.end() || loaded) continue;
-      return fail(ErrorCode::kUsage,
-                  fmt::format("--dim {}={}: no input has this dimension; there are: {}", symbol, size,
-                              symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))));
-    }
-    Binding fixed = options_.dims;
+    MTS_ASSIGN(Binding fixed, resolve_dims(options_.dims, inputs.symbols()));
     for (const auto& [symbol, size] : inputs.fixed()) fixed[symbol] = size;
     if (options_.bindings.empty()) return default_bindings(undrawn, originals_.size(), fixed);
     std::vector<std::vector<Binding>> trials;

@@ -8,7 +8,8 @@ namespace mts {
 
 ValueId Graph::add_value(std::string value_name, Type type) {
   const auto id = static_cast<ValueId>(values_.size());
-  values_.push_back({.name = std::move(value_name), .type = std::move(type), .weight = nullptr, .metadata = {}, .doc = {}});
+  values_.push_back(
+      {.name = std::move(value_name), .type = std::move(type), .weight = nullptr, .metadata = {}, .doc = {}});
   uses_.emplace_back();
   return id;
 }
@@ -35,8 +36,12 @@ ValueId Graph::add_capture(ValueId outer, std::string value_name, Type type) {
 
 void Graph::add_output(ValueId id) { outputs_.push_back(id); }
 void Graph::set_output(size_t position, ValueId id) { outputs_[position] = id; }
-void Graph::remove_output(size_t position) { outputs_.erase(outputs_.begin() + static_cast<std::ptrdiff_t>(position)); }
-void Graph::remove_input(size_t position) { inputs_.erase(inputs_.begin() + static_cast<std::ptrdiff_t>(position)); }
+void Graph::remove_output(size_t position) {
+  outputs_.erase(outputs_.begin() + static_cast<std::ptrdiff_t>(position));
+}
+void Graph::remove_input(size_t position) {
+  inputs_.erase(inputs_.begin() + static_cast<std::ptrdiff_t>(position));
+}
 void Graph::remove_capture(ValueId inner) {
   std::erase_if(captures_, [inner](const Capture& c) { return c.inner == inner; });
 }
@@ -93,7 +98,8 @@ NodeId Graph::insert_before(NodeId position, Node node) {
 }
 
 void Graph::refresh_captures(NodeId id) {
-  // Which outer values the node captured before is kept beside the node, so that only their use-lists are touched.
+  // Which outer values the node captured before is kept beside the node, so that only their use-lists are
+  // touched.
   auto& captured = captured_[index(id)];
   for (const ValueId outer : captured) remove_use(outer, {id, -1});
   captured.clear();
@@ -196,7 +202,8 @@ Result<void> Graph::sort() {
       if (values_[index(outer)].producer != kNoNode) visit(outer);
   };
   for (const NodeId id : order_) for_each_operand(id, [&](ValueId) { ++waiting[index(id)]; });
-  // The ready node that came first in the old order goes first: the sort is stable and an ordered graph stays as it is.
+  // The ready node that came first in the old order goes first: the sort is stable and an ordered graph stays
+  // as it is.
   std::set<std::pair<uint32_t, NodeId>> ready;
   for (const NodeId id : order_)
     if (waiting[index(id)] == 0) ready.emplace(position[index(id)], id);
@@ -236,7 +243,8 @@ size_t Graph::erase_dead_nodes() {
       });
       if (used) continue;
       for (const ValueId input : n.inputs)
-        if (input != kNoValue && values_[index(input)].producer != kNoNode) next.push_back(values_[index(input)].producer);
+        if (input != kNoValue && values_[index(input)].producer != kNoNode)
+          next.push_back(values_[index(input)].producer);
       for (const ValueId outer : captured_[index(id)])
         if (values_[index(outer)].producer != kNoNode) next.push_back(values_[index(outer)].producer);
       erase_node(id);

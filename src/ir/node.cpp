@@ -20,8 +20,12 @@ const Attribute* Node::find(std::string_view attribute) const {
   return it == attributes.end() ? nullptr : &*it;
 }
 
-int64_t Node::int_or(std::string_view attribute, int64_t fallback) const { return value_or(*this, attribute, fallback); }
-float Node::float_or(std::string_view attribute, float fallback) const { return value_or(*this, attribute, fallback); }
+int64_t Node::int_or(std::string_view attribute, int64_t fallback) const {
+  return value_or(*this, attribute, fallback);
+}
+float Node::float_or(std::string_view attribute, float fallback) const {
+  return value_or(*this, attribute, fallback);
+}
 std::string Node::string_or(std::string_view attribute, std::string fallback) const {
   return value_or(*this, attribute, std::move(fallback));
 }

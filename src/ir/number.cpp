@@ -57,37 +57,56 @@ float float8_to_float(DType dtype, uint8_t bits) {
   if (dtype == DType::kFloat8E5M2 && exponent == 31)
     return mantissa == 0 ? sign * std::numeric_limits<float>::infinity() : std::nanf("");
   const float significand = static_cast<float>(mantissa) / static_cast<float>(1 << mantissa_bits);
-  return exponent == 0 ? sign * std::ldexp(significand, 1 - bias) : sign * std::ldexp(1.0f + significand, exponent - bias);
+  return exponent == 0 ? sign * std::ldexp(significand, 1 - bias)
+                       : sign * std::ldexp(1.0f + significand, exponent - bias);
 }
 
 template <class T>
 std::vector<T> read_numbers(DType dtype, std::span<const std::byte> bytes, int64_t count) {
   switch (dtype) {
-    case DType::kFloat32: return convert<float, T>(bytes, count);
-    case DType::kFloat64: return convert<double, T>(bytes, count);
-    case DType::kInt8: return convert<int8_t, T>(bytes, count);
+    case DType::kFloat32:
+      return convert<float, T>(bytes, count);
+    case DType::kFloat64:
+      return convert<double, T>(bytes, count);
+    case DType::kInt8:
+      return convert<int8_t, T>(bytes, count);
     case DType::kUint8:
-    case DType::kBool: return convert<uint8_t, T>(bytes, count);
-    case DType::kInt16: return convert<int16_t, T>(bytes, count);
-    case DType::kUint16: return convert<uint16_t, T>(bytes, count);
-    case DType::kInt32: return convert<int32_t, T>(bytes, count);
-    case DType::kUint32: return convert<uint32_t, T>(bytes, count);
-    case DType::kInt64: return convert<int64_t, T>(bytes, count);
-    case DType::kUint64: return convert<uint64_t, T>(bytes, count);
-    case DType::kFloat16: return convert_with<T>(bytes, count, 2, float16_to_float);
-    case DType::kBfloat16: return convert_with<T>(bytes, count, 2, bfloat16_to_float);
+    case DType::kBool:
+      return convert<uint8_t, T>(bytes, count);
+    case DType::kInt16:
+      return convert<int16_t, T>(bytes, count);
+    case DType::kUint16:
+      return convert<uint16_t, T>(bytes, count);
+    case DType::kInt32:
+      return convert<int32_t, T>(bytes, count);
+    case DType::kUint32:
+      return convert<uint32_t, T>(bytes, count);
+    case DType::kInt64:
+      return convert<int64_t, T>(bytes, count);
+    case DType::kUint64:
+      return convert<uint64_t, T>(bytes, count);
+    case DType::kFloat16:
+      return convert_with<T>(bytes, count, 2, float16_to_float);
+    case DType::kBfloat16:
+      return convert_with<T>(bytes, count, 2, bfloat16_to_float);
     case DType::kFloat8E4M3FN:
     case DType::kFloat8E4M3FNUZ:
     case DType::kFloat8E5M2:
     case DType::kFloat8E5M2FNUZ:
     case DType::kFloat8E8M0:
-      return convert_with<T>(bytes, count, 1,
-                             [dtype](uint16_t bits) { return float8_to_float(dtype, static_cast<uint8_t>(bits)); });
-    case DType::kInt4: return unpack<T>(bytes, count, 4, true);
-    case DType::kUint4: return unpack<T>(bytes, count, 4, false);
-    case DType::kInt2: return unpack<T>(bytes, count, 2, true);
-    case DType::kUint2: return unpack<T>(bytes, count, 2, false);
-    default: return {};
+      return convert_with<T>(bytes, count, 1, [dtype](uint16_t bits) {
+        return float8_to_float(dtype, static_cast<uint8_t>(bits));
+      });
+    case DType::kInt4:
+      return unpack<T>(bytes, count, 4, true);
+    case DType::kUint4:
+      return unpack<T>(bytes, count, 4, false);
+    case DType::kInt2:
+      return unpack<T>(bytes, count, 2, true);
+    case DType::kUint2:
+      return unpack<T>(bytes, count, 2, false);
+    default:
+      return {};
   }
 }
 

@@ -1,6 +1,8 @@
 // Conversions between the element types of ONNX and C++ numbers.
 #pragma once
 
+#include <mts/dtype.h>
+
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -8,8 +10,6 @@
 #include <cstring>
 #include <span>
 #include <vector>
-
-#include <mts/dtype.h>
 
 namespace mts {
 
@@ -32,7 +32,8 @@ inline uint16_t float_to_float16(float value) {
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
-  if (magnitude < 0x38800000u) {  // subnormal result: an exact scaling, then the hardware's rounding to integer
+  if (magnitude <
+      0x38800000u) {  // subnormal result: an exact scaling, then the hardware's rounding to integer
     const float scaled = std::bit_cast<float>(magnitude) * 16777216.0f;  // 2^24
     return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(scaled)));
   }
@@ -40,7 +41,9 @@ inline uint16_t float_to_float16(float value) {
   return static_cast<uint16_t>(sign | (rounded >> 13));
 }
 
-inline float bfloat16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+inline float bfloat16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 inline uint16_t float_to_bfloat16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
@@ -48,7 +51,8 @@ inline uint16_t float_to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-// float8: `exponent_bits` and `mantissa_bits` with their bias; `fnuz` formats have no negative zero and NaN at 0x80.
+// float8: `exponent_bits` and `mantissa_bits` with their bias; `fnuz` formats have no negative zero and NaN
+// at 0x80.
 float float8_to_float(DType dtype, uint8_t bits);
 
 // Reads `count` elements in raw_data encoding as T (int64_t or double). Empty for types that are no numbers.

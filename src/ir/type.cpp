@@ -1,6 +1,6 @@
-#include <mts/graph.h>
-
 #include "ir/number.h"
+
+#include <mts/graph.h>
 
 namespace mts {
 

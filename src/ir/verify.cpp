@@ -1,13 +1,14 @@
+#include <mts/graph.h>
+
 #include <algorithm>
 #include <set>
 #include <unordered_set>
 
-#include <mts/graph.h>
-
 namespace mts {
 namespace {
 
-tl::unexpected<Error> broken(const std::string& message, const Node* node = nullptr, const std::string& value = {}) {
+tl::unexpected<Error> broken(const std::string& message, const Node* node = nullptr,
+                             const std::string& value = {}) {
   return fail(ErrorCode::kInternal, "the graph is inconsistent: " + message,
               {.file = {}, .node = node == nullptr ? std::string() : node->label(), .value = value});
 }
@@ -51,7 +52,8 @@ Result<void> verify_ir(const Graph& graph) {
   for (const ValueId id : graph.inputs()) MTS_TRY(define(id, "an input"));
   for (const Capture& capture : graph.captures()) MTS_TRY(define(capture.inner, "a capture"));
   for (size_t i = 0; i < graph.value_count(); ++i)
-    if (graph.value(static_cast<ValueId>(i)).is_constant()) MTS_TRY(define(static_cast<ValueId>(i), "a constant"));
+    if (graph.value(static_cast<ValueId>(i)).is_constant())
+      MTS_TRY(define(static_cast<ValueId>(i), "a constant"));
   size_t uses = 0;
   for (const NodeId id : graph.order()) {
     MTS_TRY(verify_node(graph, id, defined));
@@ -73,7 +75,8 @@ Result<void> verify_ir(const Graph& graph) {
     listed += graph.uses(id).size();
     if (!defined[i]) continue;
     if (graph.value(id).name.empty()) return broken("a value has no name");
-    if (!names.insert(graph.value(id).name).second) return broken("two values have one name", nullptr, graph.value(id).name);
+    if (!names.insert(graph.value(id).name).second)
+      return broken("two values have one name", nullptr, graph.value(id).name);
   }
   if (listed != uses) return broken("use-lists hold uses that do not exist");
   return {};

@@ -1,3 +1,5 @@
+#include "ir/number.h"
+
 #include <mts/weight.h>
 
 #include <cassert>
@@ -6,8 +8,6 @@
 #include <variant>
 
 #include <xxhash.h>
-
-#include "ir/number.h"
 
 namespace mts {
 
@@ -58,20 +58,21 @@ Weight::~Weight() = default;
 
 namespace {
 
-int64_t outer_count(const Dims& dims, size_t axis) {
-  return element_count(std::span(dims).first(axis));
-}
+int64_t outer_count(const Dims& dims, size_t axis) { return element_count(std::span(dims).first(axis)); }
 int64_t inner_count(const Dims& dims, size_t axis) {
   return element_count(std::span(dims).subspan(axis + 1));
 }
 
-// Copies `part` [outer, length, inner] into rows [outer, total, inner] of `out` at `offset` along the axis. Byte units.
+// Copies `part` [outer, length, inner] into rows [outer, total, inner] of `out` at `offset` along the axis.
+// Byte units.
 void copy_rows(std::span<const std::byte> part, size_t outer, size_t part_row, std::byte* out, size_t out_row,
                size_t offset) {
-  for (size_t i = 0; i < outer; ++i) std::memcpy(out + i * out_row + offset, part.data() + i * part_row, part_row);
+  for (size_t i = 0; i < outer; ++i)
+    std::memcpy(out + i * out_row + offset, part.data() + i * part_row, part_row);
 }
 
-// The content of a weight as contiguous bytes: where it lies when that is possible, else gathered into `buffer`.
+// The content of a weight as contiguous bytes: where it lies when that is possible, else gathered into
+// `buffer`.
 std::span<const std::byte> contiguous(const Weight& weight, std::string& buffer) {
   const auto bytes = weight.bytes();
   if (!bytes.empty() || weight.byte_size() == 0) return bytes;
@@ -151,17 +152,20 @@ WeightPtr Weight::reshape(WeightPtr part, Dims dims) {
 }
 
 WeightPtr Weight::int64s(std::span<const int64_t> values) {
-  return from_bytes(DType::kInt64, {static_cast<int64_t>(values.size())},
-                    own_bytes(std::string(reinterpret_cast<const char*>(values.data()), values.size_bytes())));
+  return from_bytes(
+      DType::kInt64, {static_cast<int64_t>(values.size())},
+      own_bytes(std::string(reinterpret_cast<const char*>(values.data()), values.size_bytes())));
 }
 
 WeightPtr Weight::int64_scalar(int64_t value) {
-  return from_bytes(DType::kInt64, {}, own_bytes(std::string(reinterpret_cast<const char*>(&value), sizeof value)));
+  return from_bytes(DType::kInt64, {},
+                    own_bytes(std::string(reinterpret_cast<const char*>(&value), sizeof value)));
 }
 
 WeightPtr Weight::floats(std::span<const float> values, Dims dims) {
-  return from_bytes(DType::kFloat32, std::move(dims),
-                    own_bytes(std::string(reinterpret_cast<const char*>(values.data()), values.size_bytes())));
+  return from_bytes(
+      DType::kFloat32, std::move(dims),
+      own_bytes(std::string(reinterpret_cast<const char*>(values.data()), values.size_bytes())));
 }
 
 int64_t Weight::element_count() const { return mts::element_count(dims_); }
@@ -177,7 +181,8 @@ size_t Weight::byte_size() const {
 
 std::span<const std::byte> Weight::bytes() const {
   if (const auto* ref = std::get_if<Expression::Ref>(&expression_->form)) return ref->bytes.data;
-  if (const auto* reshape = std::get_if<Expression::Reshape>(&expression_->form)) return reshape->part->bytes();
+  if (const auto* reshape = std::get_if<Expression::Reshape>(&expression_->form))
+    return reshape->part->bytes();
   return {};
 }
 
@@ -289,7 +294,9 @@ Digest Weight::digest() const {
         XXH3_128bits_update(state, s.data(), s.size());
       }
     } else {
-      stream([state](std::span<const std::byte> piece) { XXH3_128bits_update(state, piece.data(), piece.size()); });
+      stream([state](std::span<const std::byte> piece) {
+        XXH3_128bits_update(state, piece.data(), piece.size());
+      });
     }
     const XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);

@@ -44,4 +44,28 @@ std::optional<AttributeValue> default_attribute(const std::string& op_type, cons
   }
 }
 
+std::string arity_problem(const Node& node, int64_t opset) {
+  const onnx::OpSchema* schema = find_schema(node.op_type, node.domain, opset);
+  if (schema == nullptr) return {};
+  const auto check = [](const char* what, size_t count, int least, int most) -> std::string {
+    if (count >= static_cast<size_t>(least) && count <= static_cast<size_t>(most)) return {};
+    std::string wanted = "at least " + std::to_string(least);
+    if (most == least) wanted = std::to_string(least);
+    if (count > static_cast<size_t>(most)) wanted = "at most " + std::to_string(most);
+    return "it has " + std::to_string(count) + " " + what + ", the operator wants " + wanted;
+  };
+  if (auto problem = check("inputs", node.inputs.size(), schema->min_input(), schema->max_input());
+      !problem.empty())
+    return problem;
+  if (auto problem = check("outputs", node.outputs.size(), schema->min_output(), schema->max_output());
+      !problem.empty())
+    return problem;
+  // Resize-11 calls its roi required, yet all exporters leave it out.
+  for (size_t i = 0; i < schema->inputs().size() && i < node.inputs.size(); ++i)
+    if (schema->inputs()[i].GetOption() == onnx::OpSchema::Single && node.inputs[i] == kNoValue &&
+        node.op_type != "Resize")
+      return "its input " + schema->inputs()[i].GetName() + " is absent";
+  return {};
+}
+
 }  // namespace mts::onnxio

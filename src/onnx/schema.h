@@ -17,4 +17,8 @@ int since_version(const std::string& op_type, const std::string& domain, int64_t
 std::optional<AttributeValue> default_attribute(const std::string& op_type, const std::string& domain,
                                                 int64_t opset, const std::string& attribute);
 
+// What is wrong with the number of inputs and outputs of a node, or with a required input that is absent;
+// empty when nothing is, or when the operator is not known.
+std::string arity_problem(const Node& node, int64_t opset);
+
 }  // namespace mts::onnxio

@@ -26,17 +26,24 @@ double CostModel::element_count(const Type& type) {
   return count;
 }
 
-double CostModel::bytes(const Type& type) { return element_count(type) * std::max(bit_width(type.dtype), 8) / 8; }
+double CostModel::bytes(const Type& type) {
+  return element_count(type) * std::max(bit_width(type.dtype), 8) / 8;
+}
 
 Work CostModel::work_of(const Node& node, std::span<const Type> operands, std::span<const bool> constant,
                         std::span<const Type> outputs) {
   Work work;
-  for (size_t i = 0; i < operands.size(); ++i) (constant[i] ? work.weight_bytes : work.activation_bytes) += bytes(operands[i]);
+  for (size_t i = 0; i < operands.size(); ++i)
+    (constant[i] ? work.weight_bytes : work.activation_bytes) += bytes(operands[i]);
   for (const Type& output : outputs) {
     work.activation_bytes += bytes(output);
     work.output_elements += element_count(output);
   }
-  const auto inner = [&](size_t operand, size_t axis) { return operands.size() > operand && operands[operand].has_rank() && operands[operand].rank() > axis ? size_of(operands[operand], axis) : 1; };
+  const auto inner = [&](size_t operand, size_t axis) {
+    return operands.size() > operand && operands[operand].has_rank() && operands[operand].rank() > axis
+               ? size_of(operands[operand], axis)
+               : 1;
+  };
   if (node.is("Conv") && operands.size() > 1) {
     // Each output element sums over C/group * kernel products.
     const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
@@ -44,7 +51,8 @@ Work CostModel::work_of(const Node& node, std::span<const Type> operands, std::s
   } else if (node.is("ConvTranspose") && operands.size() > 1) {
     const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
     work.flops = 2 * element_count(operands[0]) * taps;
-  } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0].has_rank() && operands[0].rank() > 0) {
+  } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0].has_rank() &&
+             operands[0].rank() > 0) {
     work.flops = 2 * work.output_elements * inner(0, operands[0].rank() - 1);
   } else if ((node.is("LSTM") || node.is("GRU") || node.is("RNN")) && operands.size() > 2) {
     work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(operands[1]) + element_count(operands[2]));
@@ -61,12 +69,14 @@ Nanoseconds CostModel::node(const Work& work, double efficiency) const {
   const double occupancy = std::clamp(work.output_elements / profile_.saturation, 0.02, 1.0);
   const double compute = work.flops / (profile_.flops * occupancy * efficiency);
   const double total = work.activation_bytes + work.weight_bytes;
-  const double bandwidth = total <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
+  const double bandwidth =
+      total <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
   return to_nanoseconds(profile_.launch_seconds + std::max(compute, total / bandwidth));
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {
-  const double bandwidth = 2 * bytes <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
+  const double bandwidth =
+      2 * bytes <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
   return to_nanoseconds(launches * profile_.launch_seconds + 2 * bytes / bandwidth);
 }
 

@@ -1,12 +1,12 @@
-// Predicted time of nodes and of changes of placement: roofline plus launch. Integer nanoseconds, so that plans do not
-// depend on the machine that makes them.
+// Predicted time of nodes and of changes of placement: roofline plus launch. Integer nanoseconds, so that
+// plans do not depend on the machine that makes them.
 #pragma once
-
-#include <cstdint>
-#include <span>
 
 #include "plan/profile.h"
 #include "rules/lane.h"
+
+#include <cstdint>
+#include <span>
 
 namespace mts {
 

@@ -7,11 +7,13 @@
 namespace mts {
 namespace {
 
-// Content that is smaller than this is put together at run time from its stored parts rather than keeping nodes apart.
+// Content that is smaller than this is put together at run time from its stored parts rather than keeping
+// nodes apart.
 constexpr size_t kAssembledBytes = 16 * 1024;
 
 bool is_weight(const Weight& weight) {
-  return (is_float(weight.dtype()) || is_quantised(weight.dtype())) && !weight.dims().empty() && weight.element_count() > 1;
+  return (is_float(weight.dtype()) || is_quantised(weight.dtype())) && !weight.dims().empty() &&
+         weight.element_count() > 1;
 }
 
 Work work_of_member(const Program& program, const Member& member) {
@@ -27,7 +29,8 @@ Work work_of_member(const Program& program, const Member& member) {
   return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
 }
 
-Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost, const LanePlan& lane) {
+Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
+                      const LanePlan& lane) {
   Work total;
   for (const uint32_t m : lane.members) {
     const Work work = work_of_member(program, column.members[m]);
@@ -37,10 +40,13 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
     total.output_elements += work.output_elements;
   }
   if (!lane.fused()) return cost.node(total);
-  if (lane.option.strategy == Strategy::kBatch) total.weight_bytes /= static_cast<double>(lane.members.size());
+  if (lane.option.strategy == Strategy::kBatch)
+    total.weight_bytes /= static_cast<double>(lane.members.size());
   const Node& node = program.node(column.members[lane.members.front()]);
-  const bool grouped = lane.option.strategy == Strategy::kGroup && (node.is("Conv") || node.is("ConvTranspose"));
-  return cost.node(total, grouped ? cost.grouped_efficiency() : 1) + lane.option.extra_launches * cost.launch();
+  const bool grouped =
+      lane.option.strategy == Strategy::kGroup && (node.is("Conv") || node.is("ConvTranspose"));
+  return cost.node(total, grouped ? cost.grouped_efficiency() : 1) +
+         lane.option.extra_launches * cost.launch();
 }
 
 std::vector<uint32_t> everyone(const Column& column) {
@@ -64,7 +70,8 @@ std::vector<std::vector<uint32_t>> partition(const Column& column, Key key) {
 
 }  // namespace
 
-Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members, bool distinct_weights) {
+Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
+               bool distinct_weights) {
   Lane lane;
   const Member& first = column.members[members.front()];
   const Model& model = (*program.models)[first.model];
@@ -75,7 +82,9 @@ Lane make_lane(const Program& program, const Column& column, std::span<const uin
     inputs = std::max(inputs, column.members[m].operands.size());
     outputs = std::max(outputs, column.members[m].outputs.size());
   }
-  const auto at = [](const std::vector<Number>& numbers, size_t i) { return i < numbers.size() ? numbers[i] : kNoNumber; };
+  const auto at = [](const std::vector<Number>& numbers, size_t i) {
+    return i < numbers.size() ? numbers[i] : kNoNumber;
+  };
   for (size_t i = 0; i < inputs; ++i) {
     Operand operand;
     bool equal = true, constant = true, absent = false, present = false;
@@ -95,7 +104,8 @@ Lane make_lane(const Program& program, const Column& column, std::span<const uin
     operand.kind = equal ? Operand::Kind::kOnce : Operand::Kind::kMapped;
     for (const uint32_t m : members) {
       const Number other = at(column.members[m].operands, i);
-      operand.types.push_back(other == kNoNumber ? Type{} : program.types[other]);  // no rank: the rules refuse it
+      operand.types.push_back(other == kNoNumber ? Type{}
+                                                 : program.types[other]);  // no rank: the rules refuse it
       if (constant && !absent) operand.weights.push_back(program.weights[other]);
       if (equal) break;
     }
@@ -116,7 +126,8 @@ Lane make_lane(const Program& program, const Column& column, std::span<const uin
   return lane;
 }
 
-WeightUse::WeightUse(const Program& program, bool allow_duplicates) : program_(program), allow_duplicates_(allow_duplicates) {}
+WeightUse::WeightUse(const Program& program, bool allow_duplicates)
+    : program_(program), allow_duplicates_(allow_duplicates) {}
 
 bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
   if (allow_duplicates_) return true;
@@ -130,8 +141,9 @@ bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
   return !several_places || bytes <= kAssembledBytes;
 }
 
-ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost, const PlanOptions& options,
-                                const WeightUse& weights, const Candidates& candidates) {
+ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
+                                const PlanOptions& options, const WeightUse& weights,
+                                const Candidates& candidates) {
   using Mode = StitchOptions::Strategy;
   ColumnChoices result;
   const bool netfuse = options.strategy == Mode::kNetfuse;
@@ -145,15 +157,18 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
         const auto& operands = column.members[m].operands;
         numbers.push_back(i < operands.size() ? operands[i] : kNoNumber);
       }
-      if (std::ranges::find(numbers, kNoNumber) != numbers.end()) return Proposal::refuse("an optional operand is there in some models only");
+      if (std::ranges::find(numbers, kNoNumber) != numbers.end())
+        return Proposal::refuse("an optional operand is there in some models only");
       if (operand.constant) {
         if (!weights.may_concatenate(numbers))
-          return Proposal::refuse("a weight is also needed elsewhere: putting it into one with others would store it twice");
+          return Proposal::refuse(
+              "a weight is also needed elsewhere: putting it into one with others would store it twice");
         continue;
       }
       for (const Number number : numbers)
         for (const Placement& placement : candidates(number))
-          if (std::ranges::find(operand.candidates, placement) == operand.candidates.end()) operand.candidates.push_back(placement);
+          if (std::ranges::find(operand.candidates, placement) == operand.candidates.end())
+            operand.candidates.push_back(placement);
     }
     return propose(lane);
   };
@@ -170,8 +185,8 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
       const Strategy strategy = option.strategy;
       add_choice({{all, std::move(option)}}, strategy);
     }
-    // Weight classes inside the column: members with the same constants run as one, the classes by themselves; and
-    // members with the same activations fan out.
+    // Weight classes inside the column: members with the same constants run as one, the classes by
+    // themselves; and members with the same activations fan out.
     const auto constants = [&](const Member& member) {
       std::vector<Number> key;
       for (const Number operand : member.operands)

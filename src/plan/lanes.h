@@ -1,11 +1,11 @@
 // The choices of one column: how its members are divided into lanes, and how each lane runs.
 #pragma once
 
+#include "plan/plan.h"
+
 #include <functional>
 #include <set>
 #include <vector>
-
-#include "plan/plan.h"
 
 namespace mts {
 
@@ -32,10 +32,12 @@ class WeightUse {
   bool allow_duplicates_;
 };
 
-// Placements in which a number may be had without a transposition, as far as is known when its column is reached.
+// Placements in which a number may be had without a transposition, as far as is known when its column is
+// reached.
 using Candidates = std::function<std::vector<Placement>(Number)>;
 
-ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost, const PlanOptions& options,
-                                const WeightUse& weights, const Candidates& candidates);
+ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
+                                const PlanOptions& options, const WeightUse& weights,
+                                const Candidates& candidates);
 
 }  // namespace mts

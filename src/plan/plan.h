@@ -1,15 +1,15 @@
 // The decision, apart from the mutation: for every column, which members run as one and how. Plain data.
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
-
-#include <mts/stitch.h>
-
 #include "plan/cost.h"
 #include "plan/program.h"
 #include "rules/rule.h"
+
+#include <mts/stitch.h>
+
+#include <map>
+#include <string>
+#include <vector>
 
 namespace mts {
 
@@ -40,8 +40,9 @@ struct PlanOptions {
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options);
 
-// The lane of some members of a column as the rules see it. With `distinct_weights` every floating-point or quantised
-// weight counts as distinct, also where it is shared (netfuse).
-Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members, bool distinct_weights);
+// The lane of some members of a column as the rules see it. With `distinct_weights` every floating-point or
+// quantised weight counts as distinct, also where it is shared (netfuse).
+Lane make_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
+               bool distinct_weights);
 
 }  // namespace mts

@@ -1,16 +1,17 @@
 #include "plan/program.h"
 
+#include "rules/rule.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "rules/rule.h"
-
 namespace mts {
 namespace {
 
-// Sizes that shape inference could not name get symbols, the same ones for members whose operands have equal types,
-// whose attributes agree and whose shape parameters are the same constants: such members compute equal shapes.
+// Sizes that shape inference could not name get symbols, the same ones for members whose operands have equal
+// types, whose attributes agree and whose shape parameters are the same constants: such members compute equal
+// shapes.
 constexpr char kUnnamed[] = "?";
 
 class SizeNames {
@@ -29,12 +30,15 @@ class SizeNames {
       if (weight != nullptr && (is_integer(weight->dtype()) || weight->element_count() <= 8))
         signature += "#" + std::to_string(operand);  // it may be a shape
       // Content of run-time shape tensors is not known: such members differ.
-      if (weight == nullptr && is_integer(program_.types[operand].dtype)) signature += "@" + std::to_string(operand);
+      if (weight == nullptr && is_integer(program_.types[operand].dtype))
+        signature += "@" + std::to_string(operand);
       signature += ';';
     }
     const Node& node = program_.node(member);
     size_t variant = 0;
-    while (variant < kinds_.size() && !(kinds_[variant].signature == signature && agree(*kinds_[variant].node, node))) ++variant;
+    while (variant < kinds_.size() &&
+           !(kinds_[variant].signature == signature && agree(*kinds_[variant].node, node)))
+      ++variant;
     if (variant == kinds_.size()) kinds_.push_back({signature, &node});
     for (size_t i = 0; i < member.outputs.size(); ++i) {
       if (member.outputs[i] == kNoNumber) continue;
@@ -43,7 +47,8 @@ class SizeNames {
       for (size_t axis = 0; axis < type.shape->size(); ++axis) {
         Dim& dim = (*type.shape)[axis];
         if (dim.is_known() || dim.is_symbolic()) continue;
-        dim.symbol = kUnnamed + std::to_string(column_) + "." + std::to_string(variant) + "." + std::to_string(i) + "." + std::to_string(axis);
+        dim.symbol = kUnnamed + std::to_string(column_) + "." + std::to_string(variant) + "." +
+                     std::to_string(i) + "." + std::to_string(axis);
       }
     }
   }
@@ -72,7 +77,8 @@ Type named_type(const Type& type, const std::string& prefix, bool rename) {
 }
 
 // A size can be computed in the fused graph when some graph input has it.
-void mark_uncomputable_symbols(Program& program, const Numbering& numbering, const std::vector<Model>& models) {
+void mark_uncomputable_symbols(Program& program, const Numbering& numbering,
+                               const std::vector<Model>& models) {
   std::set<std::string> computable;
   for (size_t m = 0; m < models.size(); ++m)
     for (const ValueId id : models[m].graph.inputs())
@@ -132,17 +138,20 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
       const Graph& graph = models[model].graph;
       const Node& node = graph.node(id);
       const auto m = static_cast<uint32_t>(model);
-      Member member{.model = m, .node = id, .origins = {{m, id}}, .operands = {}, .captures = {}, .outputs = {}};
+      Member member{
+          .model = m, .node = id, .origins = {{m, id}}, .operands = {}, .captures = {}, .outputs = {}};
       for (const ValueId input : node.inputs) member.operands.push_back(number_of(m, input));
       for (const Graph* child : node.subgraphs())
-        for (const Capture& capture : child->captures()) member.captures.push_back(number_of(m, capture.outer));
+        for (const Capture& capture : child->captures())
+          member.captures.push_back(number_of(m, capture.outer));
       for (const ValueId output : node.outputs) member.outputs.push_back(number_of(m, output));
       if (const auto it = emitted.find(member.outputs); it != emitted.end()) {
         auto& owner = it->second.first == column_index ? column : program.columns[it->second.first];
         owner.members[it->second.second].origins.emplace_back(m, id);
         continue;
       }
-      emitted.emplace(member.outputs, std::make_pair(column_index, static_cast<uint32_t>(column.members.size())));
+      emitted.emplace(member.outputs,
+                      std::make_pair(column_index, static_cast<uint32_t>(column.members.size())));
       column.members.push_back(std::move(member));
     }
     if (column.members.empty()) continue;

@@ -1,14 +1,14 @@
-// What is planned: the unique work of all models. Nodes with equal value numbers are one member; corresponding members
-// stand in one column; columns are in an order that is topological for every model.
+// What is planned: the unique work of all models. Nodes with equal value numbers are one member;
+// corresponding members stand in one column; columns are in an order that is topological for every model.
 #pragma once
-
-#include <cstdint>
-#include <string>
-#include <vector>
 
 #include <mts/align.h>
 #include <mts/graph.h>
 #include <mts/share.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace mts {
 
@@ -38,12 +38,13 @@ struct Program {
   const std::vector<Model>* models = nullptr;
   std::vector<Column> columns;
   // By number:
-  // Unknown sizes have symbols; equal symbols are equal sizes. Symbols that no graph input has start with '?'.
+  // Unknown sizes have symbols; equal symbols are equal sizes. Symbols that no graph input has start with
+  // '?'.
   std::vector<Type> types;
-  std::vector<WeightPtr> weights;     // null when not constant
+  std::vector<WeightPtr> weights;  // null when not constant
   std::vector<ValueSource> sources;
-  std::vector<uint32_t> use_counts;   // operands, captures and model outputs that read it
-  std::vector<Number> outputs;        // of all models, in order
+  std::vector<uint32_t> use_counts;  // operands, captures and model outputs that read it
+  std::vector<Number> outputs;       // of all models, in order
 
   const Node& node(const Member& member) const { return (*models)[member.model].graph.node(member.node); }
 };

@@ -1,12 +1,12 @@
-// Chooses one choice a column. Forward: the cheapest way to reach every choice, a producer's cost shared among its
-// readers. Backward: every column takes the choice that is best given what its readers took. Then single columns are
-// changed as long as that helps. Exact on chains, good on branches, deterministic.
+// Chooses one choice a column. Forward: the cheapest way to reach every choice, a producer's cost shared
+// among its readers. Backward: every column takes the choice that is best given what its readers took. Then
+// single columns are changed as long as that helps. Exact on chains, good on branches, deterministic.
+#include "plan/lanes.h"
+
 #include <algorithm>
 #include <limits>
 #include <map>
 #include <set>
-
-#include "plan/lanes.h"
 
 namespace mts {
 namespace {
@@ -52,9 +52,10 @@ class Search {
   const PlanOptions& options_;
   WeightUse weights_;
   std::vector<ColumnChoices> choices_;
-  std::vector<std::vector<Nanoseconds>> reach_;              // [column][choice]
-  std::vector<std::vector<std::vector<Placement>>> at_hand_;  // [column][output]: placements of its fused choices
-  std::vector<std::vector<uint32_t>> readers_;               // [column]
+  std::vector<std::vector<Nanoseconds>> reach_;  // [column][choice]
+  std::vector<std::vector<std::vector<Placement>>>
+      at_hand_;                                 // [column][output]: placements of its fused choices
+  std::vector<std::vector<uint32_t>> readers_;  // [column]
   std::vector<uint32_t> fan_out_;
   std::vector<State> decided_;
   std::vector<bool> is_model_output_;  // [number]
@@ -96,9 +97,12 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
     const Placement from = lane.option.outputs[output].placement;
     const Type& type = program_.types[want.numbers.front()];
     switch (distance({&type, 1}, from, want.form.placement)) {
-      case Distance::kSame: return 0;
-      case Distance::kReshape: return cost_.view();
-      case Distance::kTranspose: return cost_.copy(bytes_of(program_, want.numbers), 1);
+      case Distance::kSame:
+        return 0;
+      case Distance::kReshape:
+        return cost_.view();
+      case Distance::kTranspose:
+        return cost_.copy(bytes_of(program_, want.numbers), 1);
     }
   }
   Nanoseconds sum = cost_.copy(bytes_of(program_, want.numbers), 1);
@@ -147,14 +151,16 @@ std::set<uint32_t> Search::producers(const Want& want) const {
 template <class PerProducer>
 Nanoseconds Search::want_cost(const Want& want, PerProducer per_producer) const {
   const auto columns = producers(want);
-  const bool all_produced = std::ranges::all_of(want.numbers, [&](Number n) { return program_.sources[n].produced(); });
+  const bool all_produced =
+      std::ranges::all_of(want.numbers, [&](Number n) { return program_.sources[n].produced(); });
   if (columns.size() == 1 && all_produced) return per_producer(*columns.begin(), want);
   // Parts from several places (or graph inputs) are put together by one Concat.
   Nanoseconds sum = want.form.is_fused() ? cost_.copy(bytes_of(program_, want.numbers), 1) : 0;
   for (const uint32_t column : columns) {
     Want part{.numbers = {}, .form = Form::once()};
     for (const Number number : want.numbers)
-      if (program_.sources[number].produced() && program_.sources[number].column == column) part.numbers.push_back(number);
+      if (program_.sources[number].produced() && program_.sources[number].column == column)
+        part.numbers.push_back(number);
     sum += per_producer(column, part);
   }
   return sum;
@@ -166,12 +172,14 @@ void Search::enumerate(uint32_t column) {
     if (!source.produced()) return {};
     return at_hand_[source.column][source.output];
   };
-  choices_[column] = enumerate_choices(program_, program_.columns[column], cost_, options_, weights_, candidates);
+  choices_[column] =
+      enumerate_choices(program_, program_.columns[column], cost_, options_, weights_, candidates);
   auto& choices = choices_[column].choices;
   apart_cost_ += choices.back().cost;
   // `stitch` and `netfuse` run as one whatever legally can, whether it pays or not.
   using Mode = StitchOptions::Strategy;
-  if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse) && choices.size() > 1) choices.pop_back();
+  if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse) && choices.size() > 1)
+    choices.pop_back();
 }
 
 void Search::forward(uint32_t column) {
@@ -186,7 +194,8 @@ void Search::forward(uint32_t column) {
         Nanoseconds best = std::numeric_limits<Nanoseconds>::max();
         const bool first = counted.insert(producer).second;
         for (State s = 0; s < choices_[producer].choices.size(); ++s) {
-          const Nanoseconds upstream = first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
+          const Nanoseconds upstream =
+              first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
           best = std::min(best, upstream + convert(choices_[producer].choices[s], part));
         }
         return best;
@@ -211,7 +220,8 @@ void Search::forward(uint32_t column) {
   }
   auto& at_hand = at_hand_[column];
   size_t outputs = 0;
-  for (const Member& member : program_.columns[column].members) outputs = std::max(outputs, member.outputs.size());
+  for (const Member& member : program_.columns[column].members)
+    outputs = std::max(outputs, member.outputs.size());
   at_hand.assign(outputs, {});
   std::vector<size_t> order(choices.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -274,7 +284,9 @@ void Search::improve() {
     for (uint32_t column = 0; column < program_.columns.size(); ++column) {
       const auto& choices = choices_[column].choices;
       if (choices.size() == 1) continue;
-      const auto price = [&](State s) { return choices[s].cost + incoming(column, s) + outgoing(column, choices[s]); };
+      const auto price = [&](State s) {
+        return choices[s].cost + incoming(column, s) + outgoing(column, choices[s]);
+      };
       Nanoseconds best = price(decided_[column]);
       for (State s = 0; s < choices.size(); ++s) {
         const Nanoseconds cost = price(s);
@@ -312,7 +324,8 @@ Plan Search::run() {
     for (const Member& member : program_.columns[column].members)
       for (const auto* numbers : {&member.operands, &member.captures})
         for (const Number number : *numbers)
-          if (number != kNoNumber && program_.sources[number].produced()) producers.insert(program_.sources[number].column);
+          if (number != kNoNumber && program_.sources[number].produced())
+            producers.insert(program_.sources[number].column);
     for (const uint32_t producer : producers) {
       readers_[producer].push_back(column);
       ++fan_out_[producer];
@@ -333,11 +346,14 @@ Plan Search::run() {
   for (uint32_t column = 0; column < count; ++column) {
     auto& choices = choices_[column].choices;
     Choice& choice = apart_is_better ? choices.back() : choices[decided_[column]];
-    ColumnPlan result{.lanes = std::move(choice.lanes), .strategy = choice.strategy, .refusal = std::move(choices_[column].refusal)};
+    ColumnPlan result{.lanes = std::move(choice.lanes),
+                      .strategy = choice.strategy,
+                      .refusal = std::move(choices_[column].refusal)};
     const bool apart = result.strategy == Strategy::kApart && program_.columns[column].members.size() > 1;
     if (apart && result.refusal.empty())
-      result.refusal = options_.strategy == StitchOptions::Strategy::kConcat ? "nothing is stitched by --strategy concat"
-                                                                            : "it is predicted to be faster apart";
+      result.refusal = options_.strategy == StitchOptions::Strategy::kConcat
+                           ? "nothing is stitched by --strategy concat"
+                           : "it is predicted to be faster apart";
     plan.columns.push_back(std::move(result));
   }
   return plan;

@@ -95,6 +95,7 @@ Outputs grid_sample(const Call& c) {
   }
   const int64_t batch = x.dims()[0], channels = x.dims()[1], size = product(x.dims(), 2, x.dims().size());
   const int64_t places = product(grid.dims(), 1, grid.dims().size() - 1);
+  if (size == 0 && places > 0) return c.bad("it samples an empty image");
   MTS_ASSIGN(const std::vector<double> values, to_doubles(c, x));
   MTS_ASSIGN(const std::vector<double> coordinates, to_doubles(c, grid));
   Dims dims{batch, channels};

@@ -10,6 +10,7 @@ using Span = std::span<const ValueId>;
 
 // elementwise.cpp
 Proposal propose_unary(const Lane& lane);  // data first, everything else once
+Proposal propose_prelu(const Lane& lane);  // the slope broadcasts to the data, never the other way round
 // convolution.cpp
 Proposal propose_conv(const Lane& lane);
 Values emit_conv(const Lane& lane, const Option& option, Span operands, Builder& builder);
@@ -68,8 +69,10 @@ Proposal propose_recurrent(const Lane& lane);
 // quantization.cpp
 Proposal propose_quantize_linear(const Lane& lane);
 Values emit_quantize_linear(const Lane& lane, const Option& option, Span operands, Builder& builder);
-Proposal propose_quantized_shared(const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
+Proposal propose_quantized_shared(
+    const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
 // attention.cpp
 Proposal propose_attention(const Lane& lane);
+Proposal propose_rotary_embedding(const Lane& lane);
 
 }  // namespace mts::rules

@@ -51,17 +51,20 @@ std::vector<uint32_t> classify(const std::vector<WeightPtr>& weights) {
   for (const auto& [form, members] : by_form)
     if (members.size() > 1) candidates.insert(candidates.end(), members.begin(), members.end());
 
+  uint64_t bytes = 0;
+  for (const size_t i : candidates) bytes += weights[i]->byte_size();
+
   // The largest first, so that the threads end together.
   std::vector<size_t> by_size = candidates;
   std::ranges::stable_sort(by_size, std::greater<>(), [&](size_t i) { return weights[i]->byte_size(); });
-  share::for_each_parallel(by_size.size(),
+  share::for_each_parallel(by_size.size(), bytes,
                            [&](size_t i) { static_cast<void>(weights[by_size[i]]->digest()); });
 
   std::ranges::sort(candidates);
   std::vector<Digest> digests;
   digests.reserve(candidates.size());
   for (const size_t i : candidates) digests.push_back(weights[i]->digest());
-  const auto group = share::group_by_content(digests, [&](size_t a, size_t b) {
+  const auto group = share::group_by_content(digests, bytes, [&](size_t a, size_t b) {
     return weights[candidates[a]]->same_content(*weights[candidates[b]]);
   });
 

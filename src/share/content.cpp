@@ -7,8 +7,15 @@
 
 namespace mts::share {
 
-void for_each_parallel(size_t count, const std::function<void(size_t)>& work) {
-  const size_t workers = std::min<size_t>(count, std::max(1U, std::thread::hardware_concurrency()));
+namespace {
+
+constexpr uint64_t kBytesWorthThreads = uint64_t{1} << 20;  // about 0.1 ms of digesting
+
+}  // namespace
+
+void for_each_parallel(size_t count, uint64_t bytes, const std::function<void(size_t)>& work) {
+  const size_t cores = bytes < kBytesWorthThreads ? 1 : std::max(1U, std::thread::hardware_concurrency());
+  const size_t workers = std::min(count, cores);
   std::atomic<size_t> next = 0;
   const auto run = [&] {
     for (size_t i = next++; i < count; i = next++) work(i);
@@ -18,7 +25,7 @@ void for_each_parallel(size_t count, const std::function<void(size_t)>& work) {
   run();
 }
 
-std::vector<uint32_t> group_by_content(std::span<const Digest> digests,
+std::vector<uint32_t> group_by_content(std::span<const Digest> digests, uint64_t bytes,
                                        const std::function<bool(size_t, size_t)>& same) {
   // Nearly always equal digests mean equal content, so each item is compared with the first of its digest, in
   // parallel; what differs after all is sorted out afterwards, one by one.
@@ -30,7 +37,7 @@ std::vector<uint32_t> group_by_content(std::span<const Digest> digests,
     first[i] = bucket.front();
   }
   std::vector<char> confirmed(digests.size());
-  for_each_parallel(digests.size(),
+  for_each_parallel(digests.size(), bytes,
                     [&](size_t i) { confirmed[i] = first[i] == i || same(first[i], i) ? 1 : 0; });
 
   std::vector<uint32_t> group(digests.size());

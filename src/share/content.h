@@ -13,11 +13,13 @@
 namespace mts::share {
 
 // The group of each item: dense ids in order of first occurrence. Items of one group have equal digests and
-// `same(i, j)` holds for them; `same` is called from several threads and must be an equivalence.
-std::vector<uint32_t> group_by_content(std::span<const Digest> digests,
+// `same(i, j)` holds for them; `same` is called from several threads and must be an equivalence. `bytes`: of
+// all items.
+std::vector<uint32_t> group_by_content(std::span<const Digest> digests, uint64_t bytes,
                                        const std::function<bool(size_t, size_t)>& same);
 
-// Calls `work(i)` for every i in [0, count) on all cores, in no particular order.
-void for_each_parallel(size_t count, const std::function<void(size_t)>& work);
+// Calls `work(i)` for every i in [0, count), in no particular order: on all cores, when the `bytes` that will
+// be read are worth starting threads for.
+void for_each_parallel(size_t count, uint64_t bytes, const std::function<void(size_t)>& work);
 
 }  // namespace mts::share

@@ -1,9 +1,9 @@
 #include "stitch/bundles.h"
 
+#include "stitch/relayout.h"
+
 #include <algorithm>
 #include <cassert>
-
-#include "stitch/relayout.h"
 
 namespace mts {
 
@@ -26,14 +26,16 @@ void Bundles::add(std::vector<Number> members, Placement placement, ValueId valu
 ValueId Bundles::form_of(Bundle& bundle, Placement placement) {
   const auto it = bundle.forms.find(placement);
   if (it != bundle.forms.end()) return it->second;
-  const ValueId value = relayout(bundle.forms.at(bundle.first), types_of(bundle.members), bundle.first, placement, builder_);
+  const ValueId value =
+      relayout(bundle.forms.at(bundle.first), types_of(bundle.members), bundle.first, placement, builder_);
   bundle.forms.emplace(placement, value);
   return value;
 }
 
 ValueId Bundles::single(Number number) {
   if (singles_[number] != kNoValue) return singles_[number];
-  if (program_.weights[number] != nullptr) return singles_[number] = builder_.constant(program_.weights[number]);
+  if (program_.weights[number] != nullptr)
+    return singles_[number] = builder_.constant(program_.weights[number]);
   const auto [index, position] = bundle_of_[number];
   (void)position;
   assert(index != kNoBundle);
@@ -50,17 +52,20 @@ ValueId Bundles::single(Number number) {
 }
 
 ValueId Bundles::fused(const std::vector<Number>& members, Placement placement) {
-  if (const auto it = by_members_.find(members); it != by_members_.end()) return form_of(bundles_[it->second], placement);
+  if (const auto it = by_members_.find(members); it != by_members_.end())
+    return form_of(bundles_[it->second], placement);
   const auto types = types_of(members);
-  const bool constant = std::ranges::all_of(members, [&](Number n) { return program_.weights[n] != nullptr; });
+  const bool constant =
+      std::ranges::all_of(members, [&](Number n) { return program_.weights[n] != nullptr; });
   const bool repeated = std::ranges::all_of(members, [&](Number n) { return n == members.front(); });
   ValueId value = kNoValue;
-  if (repeated && !constant) {
+  if (repeated && (!constant || !allow_duplicates_)) {
     value = repeat(single(members.front()), types.front(), members.size(), placement, builder_);
   } else {
     std::vector<ValueId> parts;
     for (const Number member : members) parts.push_back(single(member));
-    const bool needed_elsewhere = std::ranges::any_of(members, [&](Number n) { return program_.use_counts[n] > 1; });
+    const bool needed_elsewhere =
+        std::ranges::any_of(members, [&](Number n) { return program_.use_counts[n] > 1; });
     value = assemble(parts, types, placement, constant && needed_elsewhere && !allow_duplicates_, builder_);
   }
   add(members, placement, value);

@@ -1,14 +1,14 @@
-// Where the values of the models are in the fused graph: by themselves, or bundled with others in some placement. Hands
-// them out in any form that is asked for, converting at most once.
+// Where the values of the models are in the fused graph: by themselves, or bundled with others in some
+// placement. Hands them out in any form that is asked for, converting at most once.
 #pragma once
-
-#include <map>
-#include <span>
-#include <vector>
 
 #include "plan/program.h"
 #include "rules/builder.h"
 #include "rules/lane.h"
+
+#include <map>
+#include <span>
+#include <vector>
 
 namespace mts {
 
@@ -16,7 +16,10 @@ class Bundles {
  public:
   // `allow_duplicates`: weights may be put together offline even when they are also needed elsewhere.
   Bundles(const Program& program, bool allow_duplicates, Builder& builder)
-      : program_(program), allow_duplicates_(allow_duplicates), builder_(builder), singles_(program.types.size(), kNoValue),
+      : program_(program),
+        allow_duplicates_(allow_duplicates),
+        builder_(builder),
+        singles_(program.types.size(), kNoValue),
         bundle_of_(program.types.size(), {kNoBundle, 0}) {}
 
   void set_single(Number number, ValueId value) { singles_[number] = value; }
@@ -39,8 +42,8 @@ class Bundles {
   const Program& program_;
   bool allow_duplicates_;
   Builder& builder_;
-  std::vector<ValueId> singles_;                       // [number]
-  std::vector<std::pair<size_t, size_t>> bundle_of_;   // [number]: first bundle that holds it, position
+  std::vector<ValueId> singles_;                      // [number]
+  std::vector<std::pair<size_t, size_t>> bundle_of_;  // [number]: first bundle that holds it, position
   std::vector<Bundle> bundles_;
   std::map<std::vector<Number>, size_t> by_members_;
 };

@@ -17,7 +17,8 @@ Metadata origin_of_a_reader(const Graph& graph, ValueId id) {
 }  // namespace
 
 void store_constants_once(Graph& graph) {
-  std::map<std::pair<Digest, size_t>, std::vector<ValueId>> stored;  // by content: one value a shape, the first one stored
+  std::map<std::pair<Digest, size_t>, std::vector<ValueId>>
+      stored;  // by content: one value a shape, the first one stored
   const size_t count = graph.value_count();
   for (size_t i = 0; i < count; ++i) {
     const auto id = static_cast<ValueId>(i);
@@ -37,7 +38,8 @@ void store_constants_once(Graph& graph) {
     for (const ValueId candidate : same)
       if (graph.value(candidate).type == graph.value(id).type) replacement = candidate;
     if (replacement == kNoValue) {
-      const ValueId shape = graph.add_constant(graph.value(id).name + "/shape", Weight::int64s(weight->dims()));
+      const ValueId shape =
+          graph.add_constant(graph.value(id).name + "/shape", Weight::int64s(weight->dims()));
       replacement = graph.add_value(graph.value(id).name + "/reshaped", graph.value(id).type);
       Node reshape;
       reshape.op_type = "Reshape";

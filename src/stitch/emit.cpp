@@ -1,20 +1,26 @@
 #include "stitch/emit.h"
 
+#include "stitch/bundles.h"
+#include "stitch/constants.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
-
-#include "stitch/bundles.h"
-#include "stitch/constants.h"
 
 namespace mts {
 namespace {
 
 class Emitter {
  public:
-  Emitter(const Program& program, const Plan& plan, const Numbering& numbering, const EmitOptions& options, Graph& graph)
-      : program_(program), plan_(plan), numbering_(numbering), options_(options), graph_(graph),
-        builder_(graph, program.models->front().opset()), bundles_(program, options.allow_duplicates, builder_) {}
+  Emitter(const Program& program, const Plan& plan, const Numbering& numbering, const EmitOptions& options,
+          Graph& graph)
+      : program_(program),
+        plan_(plan),
+        numbering_(numbering),
+        options_(options),
+        graph_(graph),
+        builder_(graph, program.models->front().opset()),
+        bundles_(program, options.allow_duplicates, builder_) {}
 
   void inputs(const std::vector<SharedInput>& shared_inputs, const SymbolicShapes& shapes);
   void columns();
@@ -57,8 +63,9 @@ void Emitter::inputs(const std::vector<SharedInput>& shared_inputs, const Symbol
       if (it != shared.end() && !done.insert(it->second).second) continue;
       const Value& value = model(m).graph.value(id);
       const Number number = number_of(m, id);
-      const ValueId input = graph_.add_input(it != shared.end() ? it->second->name : model(m).name + "/" + value.name,
-                                             options_.independent_dims ? interface_type(value, number) : value.type);
+      const ValueId input =
+          graph_.add_input(it != shared.end() ? it->second->name : model(m).name + "/" + value.name,
+                           options_.independent_dims ? interface_type(value, number) : value.type);
       graph_.value(input).doc = value.doc;
       bundles_.set_single(number, input);
     }
@@ -74,13 +81,15 @@ Type Emitter::interface_type(const Value& value, Number number) const {
   const Type& named = program_.types[number];
   if (!type.has_rank() || !named.has_rank() || named.rank() != type.rank()) return type;
   for (size_t axis = 0; axis < type.rank(); ++axis)
-    if ((*type.shape)[axis].is_symbolic() && (*named.shape)[axis].is_symbolic()) (*type.shape)[axis] = (*named.shape)[axis];
+    if ((*type.shape)[axis].is_symbolic() && (*named.shape)[axis].is_symbolic())
+      (*type.shape)[axis] = (*named.shape)[axis];
   return type;
 }
 
 std::string Emitter::origin_of(std::span<const Member* const> members) const {
   std::vector<std::pair<uint32_t, NodeId>> origins;
-  for (const Member* member : members) origins.insert(origins.end(), member->origins.begin(), member->origins.end());
+  for (const Member* member : members)
+    origins.insert(origins.end(), member->origins.begin(), member->origins.end());
   std::ranges::sort(origins);
   std::string text;
   for (const auto& [m, node] : origins) {
@@ -115,9 +124,11 @@ void Emitter::single_member(const Member& member) {
       for (auto& body : *many) body = adopt(body);
   }
   std::vector<ValueId> inputs;
-  for (const Number operand : member.operands) inputs.push_back(operand == kNoNumber ? kNoValue : bundles_.single(operand));
+  for (const Number operand : member.operands)
+    inputs.push_back(operand == kNoNumber ? kNoValue : bundles_.single(operand));
   std::vector<Type> types;
-  for (const Number output : member.outputs) types.push_back(output == kNoNumber ? Type{} : program_.types[output]);
+  for (const Number output : member.outputs)
+    types.push_back(output == kNoNumber ? Type{} : program_.types[output]);
   const auto outputs = builder_.nodes(std::move(node), std::move(inputs), types);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (member.outputs[i] != kNoNumber) {
@@ -170,10 +181,16 @@ void Emitter::outputs() {
       const Value& original = model(m).graph.value(id);
       const std::string name = model(m).name + "/" + original.name;
       const NodeId producer = original.producer;
-      builder_.set_origin(model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)), name);
+      builder_.set_origin(
+          model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)), name);
       const Number number = number_of(m, id);
       const Type type = options_.independent_dims ? interface_type(original, number) : original.type;
       ValueId value = bundles_.single(number);
+      if (graph_.is_input(value) &&
+          graph_.value(value).name == name) {  // an input that is an output under its own name
+        graph_.add_output(value);
+        continue;
+      }
       // A value can have one name only: a second output, an echoed input or a constant gets its own.
       const bool free = graph_.value(value).producer != kNoNode && named.insert(value).second;
       if (!free) value = builder_.node("Identity", {value}, {}, type);
@@ -216,8 +233,9 @@ void make_names_unique(Graph& graph) {
 
 }  // namespace
 
-Graph emit(const Program& program, const Plan& plan, const Numbering& numbering, const std::vector<SharedInput>& shared_inputs,
-           const SymbolicShapes& shapes, const EmitOptions& options) {
+Graph emit(const Program& program, const Plan& plan, const Numbering& numbering,
+           const std::vector<SharedInput>& shared_inputs, const SymbolicShapes& shapes,
+           const EmitOptions& options) {
   Graph graph;
   graph.name = "mts";
   Emitter emitter(program, plan, numbering, options, graph);

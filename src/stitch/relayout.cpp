@@ -11,7 +11,8 @@ bool all_equal(std::span<const Type> members) {
 
 }  // namespace
 
-ValueId relayout(ValueId value, std::span<const Type> members, Placement from, Placement to, Builder& builder) {
+ValueId relayout(ValueId value, std::span<const Type> members, Placement from, Placement to,
+                 Builder& builder) {
   if (from == to) return value;
   const Extents source = fused_extents(members, from), target = fused_extents(members, to);
   if (distance(members, from, to) == Distance::kReshape) return builder.reshape(value, source, target);
@@ -42,25 +43,28 @@ std::vector<ValueId> extract(ValueId value, std::span<const Type> members, Place
     if (std::ranges::all_of(sizes, [&](const Dim& size) { return size == sizes.front(); }))
       return builder.split_equally(value, from.axis, types);
     std::vector<ValueId> parts;  // the models' batches may differ: sizes from their inputs
-    for (const Dim& size : sizes) parts.push_back(size.is_known() ? builder.ints({size.value}) : builder.size_of(size.symbol));
+    for (const Dim& size : sizes)
+      parts.push_back(size.is_known() ? builder.ints({size.value}) : builder.size_of(size.symbol));
     const Type vector = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(parts.size()))});
     return builder.split(value, from.axis, builder.concat(std::move(parts), 0, vector), types);
   }
   // The model axis is the last one.
   value = relayout(value, members, from, {from.axis, Fold::kStacked}, builder);
   for (Type& type : types) type.shape->push_back(Dim::known(1));
-  std::vector<ValueId> parts = builder.split(value, from.axis, std::vector<int64_t>(members.size(), 1), types);
+  std::vector<ValueId> parts =
+      builder.split(value, from.axis, std::vector<int64_t>(members.size(), 1), types);
   for (ValueId& part : parts) part = builder.squeeze(part, {from.axis});
   return parts;
 }
 
-ValueId assemble(std::span<const ValueId> values, std::span<const Type> members, Placement to, bool at_run_time,
-                 Builder& builder) {
+ValueId assemble(std::span<const ValueId> values, std::span<const Type> members, Placement to,
+                 bool at_run_time, Builder& builder) {
   const auto rank = static_cast<int32_t>(members.front().rank());
   std::vector<ValueId> parts(values.begin(), values.end());
   if (to.axis < rank && (to.fold == Fold::kConcat || all_equal(members))) {
     const Placement concat{to.axis, Fold::kConcat};
-    const ValueId joined = builder.concat(std::move(parts), to.axis, fused_type(members, concat), at_run_time);
+    const ValueId joined =
+        builder.concat(std::move(parts), to.axis, fused_type(members, concat), at_run_time);
     return relayout(joined, members, concat, to, builder);
   }
   for (ValueId& part : parts) part = builder.unsqueeze(part, {to.axis});
@@ -76,7 +80,8 @@ ValueId repeat(ValueId value, const Type& type, size_t count, Placement to, Buil
   std::vector<int64_t> target(extents.size(), 1);  // 1 keeps a size
   target[static_cast<size_t>(to.axis)] = static_cast<int64_t>(count);
   const ValueId wide = builder.unsqueeze(value, {to.axis});
-  const ValueId expanded = builder.node("Expand", {wide, builder.ints(std::move(target))}, {}, type_of(type.dtype, extents));
+  const ValueId expanded =
+      builder.node("Expand", {wide, builder.ints(std::move(target))}, {}, type_of(type.dtype, extents));
   return relayout(expanded, members, stacked, to, builder);
 }
 

@@ -9,25 +9,35 @@
 namespace mts {
 namespace {
 
-bool counts_as_weight(const Weight& weight) { return is_float(weight.dtype()) || is_quantised(weight.dtype()); }
+bool counts_as_weight(const Weight& weight) {
+  return is_float(weight.dtype()) || is_quantised(weight.dtype());
+}
 
 template <class Visit>
 void for_each_weight(const Graph& graph, const Visit& visit) {
   for (size_t i = 0; i < graph.value_count(); ++i)
-    if (const WeightPtr& weight = graph.value(static_cast<ValueId>(i)).weight; weight != nullptr && counts_as_weight(*weight)) visit(weight);
+    if (const WeightPtr& weight = graph.value(static_cast<ValueId>(i)).weight;
+        weight != nullptr && counts_as_weight(*weight))
+      visit(weight);
   for (const NodeId id : graph.order()) {
     for (const Attribute& attribute : graph.node(id).attributes)
-      if (const auto* weight = std::get_if<WeightPtr>(&attribute.value); weight != nullptr && counts_as_weight(**weight)) visit(*weight);
+      if (const auto* weight = std::get_if<WeightPtr>(&attribute.value);
+          weight != nullptr && counts_as_weight(**weight))
+        visit(*weight);
     for (const Graph* child : graph.node(id).subgraphs()) for_each_weight(*child, visit);
   }
 }
 
 const char* name_of(StitchOptions::Strategy strategy) {
   switch (strategy) {
-    case StitchOptions::Strategy::kAuto: return "auto";
-    case StitchOptions::Strategy::kStitch: return "stitch";
-    case StitchOptions::Strategy::kNetfuse: return "netfuse";
-    case StitchOptions::Strategy::kConcat: return "concat";
+    case StitchOptions::Strategy::kAuto:
+      return "auto";
+    case StitchOptions::Strategy::kStitch:
+      return "stitch";
+    case StitchOptions::Strategy::kNetfuse:
+      return "netfuse";
+    case StitchOptions::Strategy::kConcat:
+      return "concat";
   }
   return "";
 }
@@ -53,23 +63,30 @@ uint64_t unique_weight_bytes(const std::vector<Model>& models) {
 std::vector<StitchReport::Input> describe_inputs(const std::vector<Model>& models) {
   std::vector<StitchReport::Input> inputs;
   for (const Model& model : models)
-    inputs.push_back({.name = model.name, .path = model.path, .sha256 = {}, .nodes = static_cast<int64_t>(model.graph.order().size()),
+    inputs.push_back({.name = model.name,
+                      .path = model.path,
+                      .sha256 = {},
+                      .nodes = static_cast<int64_t>(model.graph.order().size()),
                       .weight_bytes = weight_bytes(model)});
   return inputs;
 }
 
 void describe_plan(const Program& program, const Plan& plan, StitchReport& report) {
-  for (int i = 0; i <= static_cast<int>(Strategy::kApart); ++i) report.strategies[std::string(name_of(static_cast<Strategy>(i)))] = 0;
+  for (int i = 0; i <= static_cast<int>(Strategy::kApart); ++i)
+    report.strategies[std::string(name_of(static_cast<Strategy>(i)))] = 0;
   std::map<std::pair<std::string, std::string>, int64_t> refusals;
   for (size_t c = 0; c < program.columns.size(); ++c) {
     const Column& column = program.columns[c];
-    if (column.members.size() == 1 && column.members.front().origins.size() == 1) continue;  // of one model only
+    if (column.members.size() == 1 && column.members.front().origins.size() == 1)
+      continue;  // of one model only
     ++report.strategies[std::string(name_of(plan.columns[c].strategy))];
     if (plan.columns[c].refusal.empty()) continue;
     const Node& node = program.node(column.members.front());
-    ++refusals[{node.domain.empty() ? node.op_type : node.domain + "::" + node.op_type, plan.columns[c].refusal}];
+    ++refusals[{node.domain.empty() ? node.op_type : node.domain + "::" + node.op_type,
+                plan.columns[c].refusal}];
   }
-  for (const auto& [key, count] : refusals) report.refusals.push_back({.op = key.first, .count = count, .reason = key.second});
+  for (const auto& [key, count] : refusals)
+    report.refusals.push_back({.op = key.first, .count = count, .reason = key.second});
   std::ranges::stable_sort(report.refusals, std::ranges::greater{}, &Refusal::count);
   StitchReport::Group group;
   for (const Model& model : *program.models) group.models.push_back(model.name);
@@ -79,8 +96,8 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
   report.predicted.peak_memory_bytes = static_cast<uint64_t>(plan.predicted_peak_bytes);
 }
 
-Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs, const StitchOptions& options,
-                        const StitchReport& report) {
+Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
+                        const StitchOptions& options, const StitchReport& report) {
   std::map<ValueRef, std::string> shared;
   for (const SharedInput& input : shared_inputs)
     for (const ValueRef& member : input.members) shared[member] = input.name;
@@ -93,17 +110,25 @@ Metadata fused_metadata(const std::vector<Model>& models, const std::vector<Shar
       const std::string& name = model.graph.value(id).name;
       inputs[name] = it != shared.end() ? it->second : model.name + "/" + name;
     }
-    for (const ValueId id : model.graph.outputs()) outputs[model.graph.value(id).name] = model.name + "/" + model.graph.value(id).name;
-    entries.push_back({{"name", model.name}, {"sha256", report.inputs[m].sha256}, {"inputs", inputs}, {"outputs", outputs},
-                       {"nodes", report.inputs[m].nodes}, {"weight_bytes", report.inputs[m].weight_bytes}});
+    for (const ValueId id : model.graph.outputs())
+      outputs[model.graph.value(id).name] = model.name + "/" + model.graph.value(id).name;
+    entries.push_back({{"name", model.name},
+                       {"sha256", report.inputs[m].sha256},
+                       {"inputs", inputs},
+                       {"outputs", outputs},
+                       {"nodes", report.inputs[m].nodes},
+                       {"weight_bytes", report.inputs[m].weight_bytes}});
   }
   Metadata metadata{{"mts.version", "1"},
                     {"mts.models", entries.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
                     {"mts.strategy", name_of(options.strategy)},
                     {"mts.target", options.target}};
-  const bool duplicates = options.strategy == StitchOptions::Strategy::kNetfuse || options.objective == StitchOptions::Objective::kLatency;
+  const bool duplicates = options.strategy == StitchOptions::Strategy::kNetfuse ||
+                          options.objective == StitchOptions::Objective::kLatency;
   if (duplicates) metadata.emplace_back("mts.duplicates", "allowed");
-  metadata.emplace_back("mts.assumptions", nlohmann::json(report.assumptions).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  metadata.emplace_back(
+      "mts.assumptions",
+      nlohmann::json(report.assumptions).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return metadata;
 }
 

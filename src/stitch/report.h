@@ -1,13 +1,13 @@
 // What the user is told, and what the fused file says about itself.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "plan/plan.h"
 
 #include <mts/share.h>
 #include <mts/stitch.h>
 
-#include "plan/plan.h"
+#include <string>
+#include <vector>
 
 namespace mts {
 
@@ -22,7 +22,7 @@ uint64_t unique_weight_bytes(const std::vector<Model>& models);
 void describe_plan(const Program& program, const Plan& plan, StitchReport& report);
 
 // The `mts.*` entries of the fused model: see the README, "What a fused file says about itself".
-Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs, const StitchOptions& options,
-                        const StitchReport& report);
+Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
+                        const StitchOptions& options, const StitchReport& report);
 
 }  // namespace mts

@@ -13,7 +13,8 @@ tl::unexpected<Error> usage(const std::string& specification, const std::string&
 
 std::string names_of_inputs(const Model& model) {
   std::string names;
-  for (const ValueId id : model.graph.inputs()) names += (names.empty() ? "" : ", ") + model.graph.value(id).name;
+  for (const ValueId id : model.graph.inputs())
+    names += (names.empty() ? "" : ", ") + model.graph.value(id).name;
   return names.empty() ? "none" : names;
 }
 
@@ -33,17 +34,20 @@ std::vector<std::string> split(const std::string& text, char separator) {
 }
 
 // "model:input". Both may hold colons: the longest model name that fits is meant.
-Result<ValueRef> parse_member(const std::vector<Model>& models, const std::string& specification, const std::string& text) {
+Result<ValueRef> parse_member(const std::vector<Model>& models, const std::string& specification,
+                              const std::string& text) {
   std::optional<uint32_t> best;
   for (uint32_t m = 0; m < models.size(); ++m) {
     const std::string prefix = models[m].name + ":";
     if (text.starts_with(prefix) && (!best || models[m].name.size() > models[*best].name.size())) best = m;
   }
-  if (!best) return usage(specification, "\"" + text + "\" does not start with the name of a model and a colon");
+  if (!best)
+    return usage(specification, "\"" + text + "\" does not start with the name of a model and a colon");
   const std::string input = text.substr(models[*best].name.size() + 1);
   const auto id = find_input(models[*best], input);
   if (!id)
-    return usage(specification, "model " + models[*best].name + " has no input \"" + input + "\"; its inputs: " + names_of_inputs(models[*best]));
+    return usage(specification, "model " + models[*best].name + " has no input \"" + input +
+                                    "\"; its inputs: " + names_of_inputs(models[*best]));
   return ValueRef{*best, *id};
 }
 
@@ -63,7 +67,8 @@ Result<SharedInput> parse(const std::vector<Model>& models, const std::string& s
       return usage(specification, "no model has an input of that name; inputs:" + known);
     }
     if (shared.members.size() == 1)
-      return usage(specification, "only model " + models[shared.members.front().model].name + " has an input of that name");
+      return usage(specification,
+                   "only model " + models[shared.members.front().model].name + " has an input of that name");
     return shared;
   }
   shared.name = specification.substr(0, equals);
@@ -88,15 +93,18 @@ void substitute(Graph& graph, const std::string& symbol, const Dim& replacement)
     for (Graph* child : graph.node(id).subgraphs()) substitute(*child, symbol, replacement);
 }
 
-Result<void> intersect(std::vector<Model>& models, const SharedInput& shared, const std::string& specification) {
+Result<void> intersect(std::vector<Model>& models, const SharedInput& shared,
+                       const std::string& specification) {
   Type common = models[shared.members.front().model].graph.value(shared.members.front().value).type;
   for (const ValueRef& member : shared.members) {
     const Model& model = models[member.model];
     const Value& value = model.graph.value(member.value);
     const auto differs = [&](const std::string& what) {
-      return usage(specification, what + ": " + to_string(common) + " and " + to_string(value.type) + " (" + model.name + ":" + value.name + ")");
+      return usage(specification, what + ": " + to_string(common) + " and " + to_string(value.type) + " (" +
+                                      model.name + ":" + value.name + ")");
     };
-    if (value.type.kind != common.kind || value.type.dtype != common.dtype || value.type.encoded != common.encoded)
+    if (value.type.kind != common.kind || value.type.dtype != common.dtype ||
+        value.type.encoded != common.encoded)
       return differs("the types differ");
     if (!value.type.has_rank()) continue;
     if (!common.has_rank()) {
@@ -107,19 +115,22 @@ Result<void> intersect(std::vector<Model>& models, const SharedInput& shared, co
     for (size_t axis = 0; axis < common.rank(); ++axis) {
       Dim& dim = (*common.shape)[axis];
       const Dim& other = (*value.type.shape)[axis];
-      if (dim.is_known() && other.is_known() && dim.value != other.value) return differs("no shape fits both");
+      if (dim.is_known() && other.is_known() && dim.value != other.value)
+        return differs("no shape fits both");
       if (!dim.is_known() && (other.is_known() || dim.symbol.empty())) dim = other;
     }
   }
   if (common.has_rank())
     for (size_t axis = 0; axis < common.rank(); ++axis)  // a size without a name is one size all the same
-      if (Dim& dim = (*common.shape)[axis]; !dim.is_known() && dim.symbol.empty()) dim.symbol = shared.name + "." + std::to_string(axis);
+      if (Dim& dim = (*common.shape)[axis]; !dim.is_known() && dim.symbol.empty())
+        dim.symbol = shared.name + "." + std::to_string(axis);
   for (const ValueRef& member : shared.members) {
     Graph& graph = models[member.model].graph;
     const Type old = graph.value(member.value).type;
     if (old.has_rank())
       for (size_t axis = 0; axis < old.rank(); ++axis)
-        if ((*old.shape)[axis].is_symbolic()) substitute(graph, (*old.shape)[axis].symbol, (*common.shape)[axis]);
+        if ((*old.shape)[axis].is_symbolic())
+          substitute(graph, (*old.shape)[axis].symbol, (*common.shape)[axis]);
     graph.value(member.value).type = common;
   }
   return {};
@@ -127,7 +138,8 @@ Result<void> intersect(std::vector<Model>& models, const SharedInput& shared, co
 
 }  // namespace
 
-Result<std::vector<SharedInput>> resolve_shared_inputs(std::vector<Model>& models, const std::vector<std::string>& specifications) {
+Result<std::vector<SharedInput>> resolve_shared_inputs(std::vector<Model>& models,
+                                                       const std::vector<std::string>& specifications) {
   std::vector<SharedInput> all;
   std::set<ValueRef> taken;
   std::set<std::string> names;
@@ -136,7 +148,9 @@ Result<std::vector<SharedInput>> resolve_shared_inputs(std::vector<Model>& model
     if (!names.insert(shared.name).second) return usage(specification, "the name is given twice");
     for (const ValueRef& member : shared.members)
       if (!taken.insert(member).second)
-        return usage(specification, "input " + models[member.model].name + ":" + models[member.model].graph.value(member.value).name + " is shared twice");
+        return usage(specification, "input " + models[member.model].name + ":" +
+                                        models[member.model].graph.value(member.value).name +
+                                        " is shared twice");
     MTS_TRY(intersect(models, shared, specification));
     all.push_back(std::move(shared));
   }

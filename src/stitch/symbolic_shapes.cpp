@@ -19,15 +19,19 @@ std::set<std::string> input_symbols(const Graph& graph) {
 
 std::string key_of(const SymbolicShape& shape) {
   std::string key = to_string(shape.type) + ":";
-  for (const Dim& dim : shape.content) key += (dim.is_known() ? std::to_string(dim.value) : "'" + dim.symbol + "'") + ",";
+  for (const Dim& dim : shape.content)
+    key += (dim.is_known() ? std::to_string(dim.value) : "'" + dim.symbol + "'") + ",";
   return key;
 }
 
 // Known in terms of the inputs, and worth replacing: computed by a node from something else than constants.
-std::optional<SymbolicShape> shape_of(const Graph& graph, ValueId id, const ShapeFacts& facts, const std::set<std::string>& symbols) {
+std::optional<SymbolicShape> shape_of(const Graph& graph, ValueId id, const ShapeFacts& facts,
+                                      const std::set<std::string>& symbols) {
   const Value& value = graph.value(id);
-  if (!facts.known[index(id)] || value.producer == kNoNode || graph.is_output(id) || graph.uses(id).empty()) return std::nullopt;
-  if (value.type.dtype != DType::kInt64 || !value.type.has_rank() || value.type.rank() > 1) return std::nullopt;
+  if (!facts.known[index(id)] || value.producer == kNoNode || graph.is_output(id) || graph.uses(id).empty())
+    return std::nullopt;
+  if (value.type.dtype != DType::kInt64 || !value.type.has_rank() || value.type.rank() > 1)
+    return std::nullopt;
   SymbolicShape shape{.content = facts.content[index(id)], .type = value.type, .origin = {}};
   if (shape.content.empty()) return std::nullopt;
   for (const Dim& dim : shape.content)
@@ -71,7 +75,8 @@ SymbolicShapes replace_symbolic_shapes(std::vector<Model>& models, const std::ve
 
 ValueId emit_symbolic_shape(const SymbolicShape& shape, Builder& builder) {
   std::vector<ValueId> parts;
-  for (const Dim& dim : shape.content) parts.push_back(dim.is_known() ? builder.ints({dim.value}) : builder.size_of(dim.symbol));
+  for (const Dim& dim : shape.content)
+    parts.push_back(dim.is_known() ? builder.ints({dim.value}) : builder.size_of(dim.symbol));
   const Type vector = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(parts.size()))});
   const ValueId whole = builder.concat(std::move(parts), 0, vector);
   return shape.type.rank() == 1 ? whole : builder.squeeze(whole, {0});

@@ -1,16 +1,16 @@
-// Shape arithmetic whose result is known in terms of the inputs' dimensions: every model computes such a tensor from its
-// own values, though it is the same for all of them. Models get a stand-in input instead, one for each content, and the
-// fused graph computes it once from the dimensions of a real input.
+// Shape arithmetic whose result is known in terms of the inputs' dimensions: every model computes such a
+// tensor from its own values, though it is the same for all of them. Models get a stand-in input instead, one
+// for each content, and the fused graph computes it once from the dimensions of a real input.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "rules/builder.h"
 
 #include <mts/graph.h>
 #include <mts/model_io.h>
 #include <mts/share.h>
 
-#include "rules/builder.h"
+#include <string>
+#include <vector>
 
 namespace mts {
 

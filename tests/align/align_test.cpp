@@ -2,6 +2,7 @@
 
 #include <mts/align.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -318,6 +319,47 @@ TEST(Align, TowersOfWhichOneIsShiftedAlignBoth) {
   }
 }
 
+TEST(Align, BranchesThatAnotherModelChainsAllMeet) {
+  // One model computes p and q side by side, the other q after p, or p after q: no order of the first alone
+  // fits both.
+  const auto build = [](int variant) {
+    GraphBuilder b;
+    std::vector<NodeId> nodes;
+    const auto branch = [&](ValueId x, int seed) {
+      for (int i = 0; i < 4; ++i) {
+        x = b.linear(x, seed + i, 4, 4);
+        nodes.push_back(b.producer(x));
+      }
+      return x;
+    };
+    const ValueId x = b.input(floats({-1, 4}));
+    if (variant == 0) {
+      const ValueId p = branch(x, 100);
+      b.output(b.op("Add", {p, branch(x, 200)}));
+    } else if (variant == 1) {
+      b.output(branch(branch(x, 100), 200));
+    } else {
+      b.output(branch(branch(x, 200), 100));
+      std::rotate(nodes.begin(), nodes.begin() + 4, nodes.end());
+    }
+    return std::pair{std::move(b), nodes};
+  };
+  for (const int chained : {1, 2}) {
+    auto [a, a_nodes] = build(0);
+    auto [b, b_nodes] = build(chained);
+    const auto alignment = align_models(models_of(a, b));
+    EXPECT_EQ(alignment.sets.size(), 9U);
+    for (size_t i = 0; i < 8; ++i)
+      EXPECT_TRUE(together(alignment, a_nodes[i], b_nodes[i])) << chained << ' ' << i;
+  }
+  // All three: what the second chains one way the third chains the other way, so they cannot all meet.
+  auto [a, a_nodes] = build(0);
+  auto [b, b_nodes] = build(1);
+  auto [c, c_nodes] = build(2);
+  const auto alignment = align_models(models_of(a, b, c));
+  EXPECT_EQ(alignment.sets.size(), 13U);
+}
+
 TEST(Align, SharedInputsDecideWhichOfTwoInputsIsMeant) {
   // Two models with two inputs; the models list them in opposite order.
   std::vector<Model> models;
@@ -365,6 +407,29 @@ TEST(Align, DequantisedWeightsGoWithTheirReaders) {
   const auto alignment = align_models(models_of(a, b));
   EXPECT_EQ(alignment.sets.size(), 12U);
   for (size_t i = 0; i < a_nodes.size(); ++i) EXPECT_TRUE(together(alignment, a_nodes[i], b_nodes[i])) << i;
+}
+
+TEST(Align, ConstantBranchesWithOtherReadersAlignByTheWeightTheyShare) {
+  // Two projections of a large constant, which differs; their small weights are shared, and listed in
+  // opposite order.
+  const auto build = [](int table, const char* reader, bool swapped) {
+    GraphBuilder b;
+    const ValueId x = b.input(floats({-1, 4}));
+    const ValueId large = b.constant(table, {64, 4});
+    std::vector<NodeId> nodes(4);
+    for (const int i : swapped ? std::vector{1, 0} : std::vector{0, 1}) {
+      const ValueId product = b.op("MatMul", {large, b.constant(500 + i, {4, 4})});
+      const ValueId root = b.op("Sqrt", {product});
+      nodes[static_cast<size_t>(2 * i)] = b.producer(product);
+      nodes[static_cast<size_t>(2 * i + 1)] = b.producer(root);
+      b.output(b.op(reader, {x, root}));
+    }
+    return std::pair{std::move(b), nodes};
+  };
+  auto [a, a_nodes] = build(1, "Mul", false);
+  auto [b, b_nodes] = build(2, "Sub", true);
+  const auto alignment = align_models(models_of(a, b));
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(together(alignment, a_nodes[i], b_nodes[i])) << i;
 }
 
 TEST(Align, NodesWithBodiesCountCapturesAsOperands) {

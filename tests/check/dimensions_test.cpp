@@ -33,6 +33,14 @@ TEST(Bind, SaysWhichFlagIsNeeded) {
   EXPECT_EQ(bind("x", Type::tensor(DType::kFloat32), {}).error().where.value, "x");
 }
 
+TEST(ResolveDims, OneNameMeansTheDimensionsOfAllModels) {
+  const std::vector<std::string> symbols = {"a/N", "b/N", "S"};
+  EXPECT_EQ(resolve_dims({{"N", 4}}, symbols).value(), (Binding{{"a/N", 4}, {"b/N", 4}}));
+  EXPECT_EQ(resolve_dims({{"N", 4}, {"b/N", 2}}, symbols).value(), (Binding{{"a/N", 4}, {"b/N", 2}}));
+  EXPECT_EQ(resolve_dims({{"S", 3}}, symbols).value(), (Binding{{"S", 3}}));
+  EXPECT_THAT(resolve_dims({{"T", 3}}, symbols).error().message, HasSubstr("there are: a/N, b/N, S"));
+}
+
 TEST(DefaultBindings, TrySeveralBatchSizesAndTheNumberOfModels) {
   const NamedType inputs[] = {{"x", floats({kN, Dim::known(3)})}};
   const auto bindings = default_bindings(inputs, 5, {});

@@ -238,6 +238,13 @@ TEST(Verify, ChecksNamesAndOrder) {
     EXPECT_TRUE(run.outputs[0].passed);  // the numbers are right all the same
 }
 
+// The order is that of the fused model, however the originals are given.
+TEST(Verify, OriginalsMayComeInAnyOrder) {
+  std::vector<Model> reversed = originals();
+  std::swap(reversed[0], reversed[1]);
+  EXPECT_TRUE(report_of(fused(), reversed).passed());
+}
+
 TEST(Verify, ChecksTypes) {
   const VerifyReport report =
       report_of(fused(replaced(kFused, R"((float[N,2] "a/x")", R"((float[2,2] "a/x")")), originals(),

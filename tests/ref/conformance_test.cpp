@@ -26,8 +26,18 @@ constexpr std::string_view kUint16 = "the data files hold bfloat16 as uint16";
 constexpr std::string_view kEpsilon = "computed with epsilon = 0.01, which the node does not say";
 constexpr std::string_view kNoise = "the data has float32 noise of 2e-7 where the result is 0";
 constexpr std::string_view kOutputMode =
-    "the output modes 1 and 2 changed places in later ONNX releases, as engines have them";
+    "Attention: later ONNX releases and engines cap the scores before they mask them, and count the output "
+    "modes so";
 constexpr KnownFailure kNodeFailures[] = {
+    {"test_attention_3d_with_past_and_present_qk_matmul_bias", kOutputMode},
+    {"test_attention_3d_with_past_and_present_qk_matmul_softcap", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask", kOutputMode},
+    {"test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal", kOutputMode},
+    {"test_attention_4d_with_qk_matmul_bias", kOutputMode},
+    {"test_attention_4d_with_qk_matmul_softcap", kOutputMode},
     {"test_adam_multiple", kEpsilon},
     {"test_dft_inverse", kNoise},
     {"test_dft_inverse_opset19", kNoise},

@@ -5,6 +5,10 @@
 
 #include <mts/model_io.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
 #include <gmock/gmock.h>
 
 namespace mts::test {
@@ -136,10 +140,19 @@ TEST(Interpreter, SessionRefusesUnknownOperatorsAtOnce) {
   EXPECT_THAT(session.error().to_string(), HasSubstr("some.domain.Strange"));
 }
 
-TEST(Interpreter, SupportedOperatorsTable) {
-  const std::string table = supported_operators_markdown();
-  EXPECT_THAT(table, HasSubstr("| ai.onnx | Conv | 1+ |"));
-  EXPECT_THAT(table, HasSubstr("| ai.onnx | Upsample | 7-9 |"));
+// docs/operators.md is generated: MTS_UPDATE_GOLDENS=1 rewrites it.
+TEST(Interpreter, SupportedOperatorsTableIsUpToDate) {
+  const std::string text =
+      "# Operators of the reference evaluator\n\nGenerated from the tables in `src/ref`; the device `ref` "
+      "runs these.\n\n" +
+      supported_operators_markdown();
+  EXPECT_THAT(text, HasSubstr("| ai.onnx | Conv | 1+ |"));
+  EXPECT_THAT(text, HasSubstr("| ai.onnx | Upsample | 7-9 |"));
+  const char* path = "docs/operators.md";
+  if (std::getenv("MTS_UPDATE_GOLDENS")) std::ofstream(path) << text;
+  std::ifstream file(path);
+  const std::string committed{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(committed, text) << "run this test with MTS_UPDATE_GOLDENS=1";
 }
 
 }  // namespace

@@ -50,9 +50,9 @@ struct Attr {
 
 struct NodeCall {
   std::string op_type;
-  std::vector<Attr> attributes;
+  std::vector<Attr> attributes = {};
   int64_t opset = 21;
-  std::string domain;
+  std::string domain = {};
   size_t outputs = 1;
 };
 

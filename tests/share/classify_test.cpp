@@ -115,15 +115,28 @@ TEST(GroupByContent, EqualDigestsOfDifferentContentAreToldApart) {
   const std::vector<Digest> digests = {{1, 1}, {2, 2}, {1, 1}, {1, 1}, {2, 2}, {1, 1}};
   const std::vector<int> content = {10, 20, 11, 10, 20, 11};
   const auto groups =
-      share::group_by_content(digests, [&](size_t a, size_t b) { return content[a] == content[b]; });
+      share::group_by_content(digests, 0, [&](size_t a, size_t b) { return content[a] == content[b]; });
   EXPECT_EQ(groups, (std::vector<uint32_t>{0, 1, 2, 0, 1, 2}));
 }
 
-TEST(ForEachParallel, VisitsEachIndexOnce) {
-  std::vector<std::atomic<int>> visits(1000);
-  share::for_each_parallel(visits.size(), [&](size_t i) { ++visits[i]; });
-  for (const auto& count : visits) EXPECT_EQ(count, 1);
-  share::for_each_parallel(0, [](size_t) { FAIL(); });
+TEST(ForEachParallel, VisitsEachIndexOnceWithAndWithoutThreads) {
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1} << 30}) {
+    std::vector<std::atomic<int>> visits(1000);
+    share::for_each_parallel(visits.size(), bytes, [&](size_t i) { ++visits[i]; });
+    for (const auto& count : visits) EXPECT_EQ(count, 1);
+    share::for_each_parallel(0, bytes, [](size_t) { FAIL(); });
+  }
+}
+
+TEST(ClassifyWeights, LargeWeightsAreClassifiedOnAllCores) {
+  std::vector<Model> models;
+  for (int m = 0; m < 3; ++m) {
+    std::vector<WeightPtr> weights;
+    for (int i = 0; i < 8; ++i) weights.push_back(weight(i % 2 == 0 ? i : 100 * m + i, {1 << 16}));
+    models.push_back(chain(std::move(weights)));
+  }
+  const WeightClasses classes = classify_weights(models);
+  EXPECT_EQ(class_ids(models[2], classes, 2), (std::vector<int32_t>{0, 12, 2, 13, 4, 14, 6, 15}));
 }
 
 }  // namespace

@@ -209,6 +209,7 @@ TEST_F(Commands, OptPrintsTextThatCanBeReadBack) {
     const Called passed = good("opt a.onnx --passes " + name);
     EXPECT_TRUE(parse_text(passed.out).has_value()) << name;
   }
+  good("opt --passes eliminate-identity,eliminate-dead a.onnx");
   good("opt a.onnx -o a.txt");
   EXPECT_EQ(read_all(folder() / "a.txt"), text.out);
 }

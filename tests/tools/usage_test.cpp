@@ -45,6 +45,7 @@ TEST_F(Usage, HelpShowsExitCodesAndTolerances) {
     for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
     EXPECT_LE(longest, 80u) << command;
   }
+  EXPECT_THAT(mts("stitch --help").out, HasSubstr("cpu-avx2"));
   EXPECT_THAT(mts("--version").out, HasSubstr("mts "));
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "check/stored.h"
+#include "plan/profile.h"
 #include "progress.h"
 #include "terminal.h"
 
@@ -187,10 +188,13 @@ Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::s
 
 Result<void> check_output_path(const std::string& output, const std::vector<std::string>& inputs) {
   std::error_code ignored;
+  const auto whole = [&](const std::string& path) {
+    return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  };
   for (const std::string& input : inputs) {
-    const bool same = fs::exists(output, ignored)
-                          ? fs::equivalent(output, input, ignored)
-                          : fs::weakly_canonical(output, ignored) == fs::weakly_canonical(input, ignored);
+    // Files are compared as such (links), names only where there is no file yet.
+    const bool same =
+        fs::exists(output, ignored) ? fs::equivalent(output, input, ignored) : whole(output) == whole(input);
     if (same) {
       return fail(ErrorCode::kUsage, fmt::format("would be overwritten, but is an input ({})", input),
                   {output, {}, {}});
@@ -212,6 +216,14 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
   command.add_option("--threads", options.threads, "threads on the CPU; 0: one a core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_target_flag(CLI::App& command, std::string& target) {
+  std::vector<std::string_view> names;
+  for (const DeviceProfile& profile : profiles()) names.push_back(profile.name);
+  command.add_option("--target", target, fmt::format("device for which to plan: {}", fmt::join(names, ", ")))
+      ->type_name("NAME")
       ->capture_default_str();
 }
 

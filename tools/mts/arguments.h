@@ -51,7 +51,8 @@ Result<T> in_file(Result<T> result, const Model& model) {
 
 // --device, --threads.
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
-// The values of the flag are checked when the command is parsed.
+// --target, with the names of the device profiles.
+void add_target_flag(CLI::App& command, std::string& target);
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);
 
 }  // namespace mts::tool

@@ -85,6 +85,7 @@ void add_bench(CLI::App& program, Invocation& invocation) {
       ->type_name("MODEL ...");
   command->add_option("--only", flags->competition.only, "of the baselines, those of these names")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"fused", "sequential", "concat", "netfuse"}).description(""))
       ->type_name("A,B");
   command->add_option("--seconds", flags->bench.seconds, "time for measuring, over all rows")

@@ -50,17 +50,9 @@ Result<std::vector<Datum>> draw_inputs(std::vector<check::InputSpec> specs, cons
   MTS_ASSIGN(const check::InputSource source,
              check::InputSource::open(std::move(specs),
                                       {options.ranges, {}, options.inputs_directory, options.seed}));
-  const std::vector<check::NamedType> undrawn = source.undrawn();
-  const std::vector<std::string> symbols = check::symbols_of(undrawn);
-  for (const auto& [symbol, size] : options.dims) {
-    if (std::ranges::find(symbols, symbol) != symbols.end() || source.fixed().contains(symbol)) continue;
-    return fail(ErrorCode::kUsage,
-                fmt::format("--dim {}={}: no input has this dimension; there are: {}", symbol, size,
-                            symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))));
-  }
-  binding = options.dims;
+  MTS_ASSIGN(binding, check::resolve_dims(options.dims, source.symbols()));
   for (const auto& [symbol, size] : source.fixed()) binding[symbol] = size;
-  for (const std::string& symbol : symbols) binding.emplace(symbol, 1);
+  for (const std::string& symbol : source.symbols()) binding.emplace(symbol, 1);
   return source.make(binding);
 }
 

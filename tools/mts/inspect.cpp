@@ -134,9 +134,7 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_flag("--independent-dims", flags->stitch.independent_dims, "as for mts stitch");
-  command->add_option("--target", flags->stitch.target, "device profile for which to plan")
-      ->type_name("NAME")
-      ->capture_default_str();
+  add_target_flag(*command, flags->stitch.target);
   command->add_flag("--nodes", flags->nodes, "of one file: every node and where it came from");
   command->add_flag("--json", flags->json, "for machines");
   command->callback(

@@ -68,6 +68,7 @@ void add_opt(CLI::App& program, Invocation& invocation) {
   command->add_option("model", flags->model, "an ONNX file")->type_name("MODEL");
   command->add_option("--passes", flags->passes, "names, in the order in which they run")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("A,B");
   command->add_option("-o,--output", flags->output, "file for the text (standard output by default)")
       ->type_name("FILE");

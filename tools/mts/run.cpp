@@ -37,7 +37,7 @@ struct Flags {
 // Inputs from files in the order of the graph; with --random the others are drawn.
 Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags) {
   MTS_ASSIGN(const auto files, parse_inputs(flags.inputs));
-  MTS_ASSIGN(check::Binding binding, parse_dims(flags.dims));
+  MTS_ASSIGN(const check::Binding dims, parse_dims(flags.dims));
   MTS_ASSIGN(const auto ranges, parse_ranges(flags.ranges));
   std::vector<check::InputSpec> specs = check::specs_of(model.graph);
   std::vector<std::string> names;
@@ -57,17 +57,9 @@ Result<std::vector<Datum>> gather_inputs(const Model& model, const Flags& flags)
   }
   MTS_ASSIGN(const check::InputSource source,
              check::InputSource::open(std::move(specs), {ranges, files, {}, flags.seed}));
-  const std::vector<check::NamedType> undrawn = source.undrawn();
-  const std::vector<std::string> symbols = check::symbols_of(undrawn);
-  for (const auto& [symbol, size] : binding) {
-    if (std::ranges::find(symbols, symbol) != symbols.end() || source.fixed().contains(symbol)) continue;
-    return fail(ErrorCode::kUsage,
-                fmt::format("--dim {}={}: no drawn input has this dimension; there are: {}", symbol, size,
-                            symbols.empty() ? "none" : fmt::format("{}", fmt::join(symbols, ", "))),
-                {model.path, {}, {}});
-  }
+  MTS_ASSIGN(check::Binding binding, check::resolve_dims(dims, source.symbols()));
   for (const auto& [symbol, size] : source.fixed()) binding[symbol] = size;
-  for (const std::string& symbol : symbols) binding.emplace(symbol, 1);
+  for (const std::string& symbol : source.symbols()) binding.emplace(symbol, 1);
   return source.make(binding);
 }
 
@@ -206,9 +198,9 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
 void add_run(CLI::App& program, Invocation& invocation) {
   CLI::App* command = program.add_subcommand("run", "Runs a model and writes its outputs");
   command->footer(
-      "Outputs are written as DIR/NAME.npy ('/' in names as '__'); sequences and maps as DIR/NAME.json: "
-      "arrays, and\n"
-      "objects whose keys are the map's. bfloat16 is written as uint16, float8 as uint8 (same bits).");
+      "Outputs are written as DIR/NAME.npy ('/' in names as '__'); sequences and maps\n"
+      "as DIR/NAME.json: arrays, and objects whose keys are the map's. bfloat16 is\n"
+      "written as uint16, float8 as uint8 (same bits).");
   const auto flags = std::make_shared<Flags>();
   command->add_option("model", flags->model, "an ONNX file")->required()->type_name("MODEL");
   command->add_option("--input", flags->inputs, "an input's value: a .npy file or a TensorProto (.pb)")

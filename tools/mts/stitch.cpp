@@ -114,9 +114,7 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
                     "equal symbols of different models (batch sizes, ...) may differ at run time");
   command->add_flag("--keep-metadata", flags->stitch.keep_metadata,
                     "keep the exporters' metadata and documentation");
-  command->add_option("--target", flags->stitch.target, "device profile for which to plan")
-      ->type_name("NAME")
-      ->capture_default_str();
+  add_target_flag(*command, flags->stitch.target);
   command
       ->add_option("--external-data", flags->save.external,
                    "weights in FILE.data: auto (above 1.8 GB), never, always")

@@ -6,6 +6,7 @@
 #include "terminal.h"
 
 #include <mts/executor.h>
+#include <mts/model_io.h>
 #include <mts/verify.h>
 
 #include <cmath>

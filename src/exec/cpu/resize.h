@@ -1,10 +1,10 @@
-// Resize and Upsample along the last two axes of an image (or the last of a signal), nearest or linear; row-major or
-// channels-last. Cubic, antialiasing, cropping and aspect policies run on the host.
+// Resize and Upsample along the last two axes of an image (or the last of a signal), nearest or linear;
+// row-major or channels-last. Cubic, antialiasing, cropping and aspect policies run on the host.
 #pragma once
 
-#include <memory>
-
 #include "exec/backend.h"
+
+#include <memory>
 
 namespace mts::exec {
 
