@@ -42,8 +42,7 @@ def main(folder):
         # A crash or a leak after the last test case.
         if outcome == "failed" and all(o != "failed" for _, o in inside):
             outcomes.append((f"{program} (as a whole)", "failed"))
-    if (folder / "pytest.xml").exists():
-        outcomes += cases(folder / "pytest.xml")
+    outcomes += cases(folder / "pytest.xml")
     outcomes += [(path.stem, "failed") for path in sorted(folder.glob("*.failed"))]
 
     count = {kind: sum(o == kind for _, o in outcomes) for kind in ("passed", "failed", "skipped")}

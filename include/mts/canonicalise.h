@@ -26,7 +26,9 @@ struct Pass {
 std::span<const Pass> passes();  // in the order in which canonicalise runs them
 const Pass* find_pass(std::string_view name);
 
-// Raises every model to the highest opset of each domain among them, then runs all passes on each.
+// Raises every model to the highest opset of each domain among them (ai.onnx: at least 13), runs all passes
+// on each to a fixed point, then gives every weight that models store in two layouts one of them. kModel,
+// naming model and node: an operator that cannot be raised, a node whose operands do not fit its operator.
 Result<void> canonicalise(std::vector<Model>& models, const CanonicaliseOptions& options = {});
 
 }  // namespace mts

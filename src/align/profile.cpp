@@ -20,7 +20,7 @@ void Profile::join(uint32_t set, uint32_t model, uint32_t node) {
 }
 
 void Profile::connect(uint32_t from, uint32_t to) {
-  if (learn(from, Fact::kSuccessor, to)) sets_[from].successors.push_back(to);
+  if (edges_.insert(uint64_t{from} << 32 | to).second) sets_[from].successors.push_back(to);
 }
 
 void Profile::connect_model(uint32_t model) {

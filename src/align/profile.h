@@ -39,7 +39,6 @@ class Profile {
     kOperandContent,  // mix(slot, content)
     kOperandSet,      // mix(slot, set)
     kOperandNumber,   // mix(slot, number), graph inputs
-    kSuccessor,       // set
   };
   static constexpr bool is_indexed(Fact fact) { return fact <= Fact::kOperandOf; }
 
@@ -110,7 +109,8 @@ class Profile {
   std::vector<Set> sets_;
   std::vector<uint32_t> order_, position_;
   std::vector<std::vector<uint32_t>> set_of_;
-  std::unordered_set<uint64_t> facts_;
+  std::unordered_set<uint64_t> facts_;  // hashes: they only decide what is tried and preferred
+  std::unordered_set<uint64_t> edges_;  // from, to: exact, since acyclicity rests on it
   std::unordered_map<uint64_t, std::vector<uint32_t>> index_;
   std::vector<char> mark_;  // of reaches and bring_together
 };

@@ -105,6 +105,11 @@ class MemoryAssigner {
     bool all = true;
     for (ValueIndex part : step.inputs) {
       PlanValue& value = plan_.value(part);
+      if (value.root < 0) {
+        all = false;
+        offset += value.bytes;
+        continue;
+      }
       const Root& root = plan_.roots[static_cast<size_t>(value.root)];
       const bool movable = root.storage == Storage::kArena && value.offset == 0 &&
                            value.bytes == root.bytes && value.root != plan_.value(whole).root;
@@ -126,7 +131,8 @@ class MemoryAssigner {
   void find_intervals() {
     std::vector<bool> seen(plan_.roots.size(), false);
     const auto touch = [&](ValueIndex i, size_t at) {
-      if (i == kAbsent) return;
+      if (i == kAbsent || plan_.value(i).root < 0)
+        return;  // values without a place are made as the step runs
       const auto root_index = static_cast<size_t>(plan_.value(i).root);
       Root& root = plan_.roots[root_index];
       const auto step = static_cast<int32_t>(at);

@@ -1,5 +1,5 @@
-// Attention and RotaryEmbedding of opset 23: batch on axis 0. What has a batch axis and is the same for all models is
-// repeated for each of them; what broadcasts over the batch stays once.
+// Attention and RotaryEmbedding of opset 23: batch on axis 0. What has a batch axis and is the same for all
+// models is repeated for each of them; what broadcasts over the batch stays once.
 #include "rules/factories.h"
 #include "rules/families.h"
 
@@ -8,17 +8,22 @@ namespace {
 
 constexpr Placement kRagged{0, Fold::kConcat};
 
-const Type& type_of_member(const Operand& operand, size_t member) { return operand.once() ? operand.type() : operand.types[member]; }
+const Type& type_of_member(const Operand& operand, size_t member) {
+  return operand.once() ? operand.type() : operand.types[member];
+}
 
 // Whether every member's first axis is the batch of its data.
 bool has_batch(const Lane& lane, const Operand& operand) {
   for (size_t m = 0; m < lane.size(); ++m)
-    if (!type_of_member(operand, m).shape->front().same_as(type_of_member(lane.operand(0), m).shape->front())) return false;
+    if (!type_of_member(operand, m).shape->front().same_as(type_of_member(lane.operand(0), m).shape->front()))
+      return false;
   return true;
 }
 
 // The mask broadcasts to [B, H, S, T] from the right.
-bool broadcasts_over_batch(const Operand& mask) { return mask.rank() < 4 || mask.type().shape->front() == Dim::known(1); }
+bool broadcasts_over_batch(const Operand& mask) {
+  return mask.rank() < 4 || mask.type().shape->front() == Dim::known(1);
+}
 
 Proposal propose_on_batch(const Lane& lane, size_t broadcasting) {
   Option option{.strategy = Strategy::kBatch, .operands = {}, .outputs = {}};
@@ -30,8 +35,10 @@ Proposal propose_on_batch(const Lane& lane, size_t broadcasting) {
     } else if (i == broadcasting && operand.once() && broadcasts_over_batch(operand)) {
       option.operands.push_back(Form::once());
     } else {
-      if (i == broadcasting && operand.rank() < 4) return Proposal::refuse("a mask without a batch axis differs between models");
-      if (operand.rank() == 0 || !has_batch(lane, operand)) return Proposal::refuse("an operand has another batch size than the data");
+      if (i == broadcasting && operand.rank() < 4)
+        return Proposal::refuse("a mask without a batch axis differs between models");
+      if (operand.rank() == 0 || !has_batch(lane, operand))
+        return Proposal::refuse("an operand has another batch size than the data");
       option.operands.push_back(Form::fused(kRagged));
     }
   }
@@ -50,7 +57,8 @@ Proposal propose_attention(const Lane& lane) { return propose_on_batch(lane, 3);
 Proposal propose_rotary_embedding(const Lane& lane) {
   constexpr size_t kNone = static_cast<size_t>(-1);
   if (lane.operand(3).absent()) return propose_on_batch(lane, kNone);
-  if (lane.operand(1).mapped() || lane.operand(2).mapped()) return Proposal::refuse("its tables differ between models");
+  if (lane.operand(1).mapped() || lane.operand(2).mapped())
+    return Proposal::refuse("its tables differ between models");
   Lane without_tables = lane;
   without_tables.operands[1] = without_tables.operands[2] = Operand{};
   Proposal proposal = propose_on_batch(without_tables, kNone);

@@ -12,7 +12,8 @@ void Builder::set_origin(std::string origin, std::string stem) {
 }
 
 std::string Builder::fresh_name(std::string_view what) {
-  return (stem_.empty() ? std::string("mts") : stem_) + "/" + std::string(what) + "_" + std::to_string(next_name_++);
+  return (stem_.empty() ? std::string("mts") : stem_) + "/" + std::string(what) + "_" +
+         std::to_string(next_name_++);
 }
 
 ValueId Builder::constant(WeightPtr weight) {
@@ -34,7 +35,8 @@ Node Builder::like(const Node& original) {
   return node;
 }
 
-std::vector<ValueId> Builder::nodes(Node prototype, std::vector<ValueId> inputs, const std::vector<Type>& outputs) {
+std::vector<ValueId> Builder::nodes(Node prototype, std::vector<ValueId> inputs,
+                                    const std::vector<Type>& outputs) {
   prototype.name = fresh_name(prototype.op_type);
   prototype.inputs = std::move(inputs);
   while (!prototype.inputs.empty() && prototype.inputs.back() == kNoValue) prototype.inputs.pop_back();
@@ -47,7 +49,8 @@ std::vector<ValueId> Builder::nodes(Node prototype, std::vector<ValueId> inputs,
   return result;
 }
 
-ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes, Type output) {
+ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes,
+                      Type output) {
   Node prototype;
   prototype.op_type = std::move(op_type);
   prototype.attributes = std::move(attributes);
@@ -57,9 +60,14 @@ ValueId Builder::node(std::string op_type, std::vector<ValueId> inputs, std::vec
 ValueId Builder::reshape(ValueId value, const Extents& from, const Extents& to) {
   if (from == to) return value;
   assert(can_reshape(from, to));
-  if (const WeightPtr& weight = graph_.value(value).weight) {
-    Dims dims;
-    for (const Extent& extent : to) dims.push_back(extent.factor);
+  const auto open_sizes = std::ranges::count_if(to, [](const Extent& e) { return !e.is_known(); });
+  if (const WeightPtr& weight = graph_.value(value).weight; weight != nullptr && open_sizes <= 1) {
+    int64_t known = 1;
+    for (const Extent& extent : to)
+      if (extent.is_known()) known *= extent.factor;
+    Dims dims;  // the one size without a number is what is left
+    for (const Extent& extent : to)
+      dims.push_back(extent.is_known() ? extent.factor : weight->element_count() / known);
     return constant(Weight::reshape(weight, std::move(dims)));
   }
   const DType dtype = graph_.value(value).type.dtype;
@@ -99,7 +107,8 @@ ValueId Builder::computed_shape(ValueId value, const Extents& from, const Extent
       parts.push_back(ints({-1}));
       continue;
     }
-    ValueId part = node("Gather", {sizes, ints({source - from.begin()})}, {{"axis", int64_t{0}, {}}}, int64_type(1));
+    ValueId part =
+        node("Gather", {sizes, ints({source - from.begin()})}, {{"axis", int64_t{0}, {}}}, int64_type(1));
     if (size.factor > source->factor)
       part = node("Mul", {part, ints({size.factor / source->factor})}, {}, int64_type(1));
     if (size.factor < source->factor)
@@ -110,7 +119,8 @@ ValueId Builder::computed_shape(ValueId value, const Extents& from, const Extent
 }
 
 ValueId Builder::transpose(ValueId value, const std::vector<int64_t>& permutation, Type output) {
-  if (const WeightPtr& weight = graph_.value(value).weight) return constant(Weight::transpose(weight, permutation));
+  if (const WeightPtr& weight = graph_.value(value).weight)
+    return constant(Weight::transpose(weight, permutation));
   return node("Transpose", {value}, {{"perm", permutation, {}}}, std::move(output));
 }
 
@@ -141,7 +151,9 @@ ValueId Builder::squeeze(ValueId value, std::vector<int64_t> axes) {
 
 ValueId Builder::concat(std::vector<ValueId> values, int64_t axis, Type output, bool at_run_time) {
   if (values.size() == 1) return values.front();
-  const bool constants = !at_run_time && std::ranges::all_of(values, [this](ValueId v) { return graph_.value(v).is_constant(); });
+  const bool constants = !at_run_time && std::ranges::all_of(values, [this](ValueId v) {
+    return graph_.value(v).is_constant();
+  });
   if (constants) {
     std::vector<WeightPtr> parts;
     for (const ValueId v : values) parts.push_back(graph_.value(v).weight);
@@ -152,8 +164,10 @@ ValueId Builder::concat(std::vector<ValueId> values, int64_t axis, Type output, 
 
 ValueId Builder::slice(ValueId value, int64_t axis, int64_t start, int64_t end, Type output) {
   if (opset_ < 10)
-    return node("Slice", {value}, {{"starts", std::vector{start}, {}}, {"ends", std::vector{end}, {}}, {"axes", std::vector{axis}, {}}},
-                std::move(output));
+    return node(
+        "Slice", {value},
+        {{"starts", std::vector{start}, {}}, {"ends", std::vector{end}, {}}, {"axes", std::vector{axis}, {}}},
+        std::move(output));
   return node("Slice", {value, ints({start}), ints({end}), ints({axis})}, {}, std::move(output));
 }
 
@@ -167,14 +181,16 @@ ValueId Builder::size_of(const std::string& symbol) {
       if ((*type.shape)[axis].is_known() || (*type.shape)[axis].symbol != symbol) continue;
       const Type shape_type = Type::tensor(DType::kInt64, {Dim::known(static_cast<int64_t>(type.rank()))});
       const ValueId shape = node("Shape", {input}, {}, shape_type);
-      const ValueId size = node("Gather", {shape, ints({static_cast<int64_t>(axis)})}, {{"axis", int64_t{0}, {}}}, one);
+      const ValueId size =
+          node("Gather", {shape, ints({static_cast<int64_t>(axis)})}, {{"axis", int64_t{0}, {}}}, one);
       return sizes_[symbol] = size;
     }
   }
   return kNoValue;
 }
 
-std::vector<ValueId> Builder::split(ValueId value, int64_t axis, ValueId sizes, const std::vector<Type>& outputs) {
+std::vector<ValueId> Builder::split(ValueId value, int64_t axis, ValueId sizes,
+                                    const std::vector<Type>& outputs) {
   Node prototype;
   prototype.op_type = "Split";
   prototype.set("axis", axis);

@@ -1,6 +1,10 @@
-// Adds nodes to the fused graph. Knows shapes as Extents, so that reshapes with symbolic sizes come out as constants
-// wherever that is possible.
+// Adds nodes to the fused graph. Knows shapes as Extents, so that reshapes with symbolic sizes come out as
+// constants wherever that is possible.
 #pragma once
+
+#include "rules/placement.h"
+
+#include <mts/graph.h>
 
 #include <initializer_list>
 #include <map>
@@ -9,10 +13,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <mts/graph.h>
-
-#include "rules/placement.h"
 
 namespace mts {
 
@@ -29,12 +29,13 @@ class Builder {
   ValueId ints(std::vector<int64_t> values) { return constant(Weight::int64s(values)); }
 
   std::vector<ValueId> nodes(Node prototype, std::vector<ValueId> inputs, const std::vector<Type>& outputs);
-  ValueId node(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes, Type output);
+  ValueId node(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes,
+               Type output);
   // A node like `original`: operator, domain and attributes, not its operands, names or metadata.
   static Node like(const Node& original);
 
-  // `value` has sizes `from`; requires can_reshape(from, to). Nothing is added when they are equal. Constants are
-  // reshaped offline.
+  // `value` has sizes `from`; requires can_reshape(from, to). Nothing is added when they are equal. Constants
+  // are reshaped offline.
   ValueId reshape(ValueId value, const Extents& from, const Extents& to);
   ValueId transpose(ValueId value, const std::vector<int64_t>& permutation, Type output);
   // Inserts axes of size 1 at `axes` (positions in the output, ascending).
@@ -43,7 +44,8 @@ class Builder {
   // Constants are put together offline unless `at_run_time`.
   ValueId concat(std::vector<ValueId> values, int64_t axis, Type output, bool at_run_time = false);
   ValueId slice(ValueId value, int64_t axis, int64_t start, int64_t end, Type output);
-  std::vector<ValueId> split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes, const std::vector<Type>& outputs);
+  std::vector<ValueId> split(ValueId value, int64_t axis, const std::vector<int64_t>& sizes,
+                             const std::vector<Type>& outputs);
   // Sizes given by a tensor.
   std::vector<ValueId> split(ValueId value, int64_t axis, ValueId sizes, const std::vector<Type>& outputs);
   // [1]: a dimension of a graph input by its symbol; kNoValue when no input has it.

@@ -1,4 +1,5 @@
-// Elementwise operators whose further operands are parameters (Clip's bounds, ...): data mapped, the rest once scalars.
+// Elementwise operators whose further operands are parameters (Clip's bounds, ...): data mapped, the rest
+// once scalars.
 #include "rules/factories.h"
 #include "rules/families.h"
 

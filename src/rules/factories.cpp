@@ -9,8 +9,8 @@ Form form_at(const Operand& operand, Placement placement) {
   return operand.absent() ? Form::absent() : operand.once() ? Form::once() : Form::fused(placement);
 }
 
-// Whether the model axis may merge with axis `merged` of the output: every mapped operand has that axis in full, and no
-// once operand has it.
+// Whether the model axis may merge with axis `merged` of the output: every mapped operand has that axis in
+// full, and no once operand has it.
 bool may_merge(const Lane& lane, int32_t merged) {
   const auto output_rank = static_cast<int32_t>(lane.output_type().rank());
   if (merged < 0 || merged >= output_rank) return false;
@@ -97,7 +97,8 @@ Proposal propose_broadcast(const Lane& lane) {
   return proposal;
 }
 
-ValueId align_stacked(ValueId value, const Operand& operand, int32_t output_rank, int32_t axis, Builder& builder) {
+ValueId align_stacked(ValueId value, const Operand& operand, int32_t output_rank, int32_t axis,
+                      Builder& builder) {
   const int32_t position = axis - (output_rank - operand.rank());
   if (operand.once()) return position > 0 ? builder.unsqueeze(value, {position}) : value;
   std::vector<int64_t> ones;
@@ -120,7 +121,8 @@ std::vector<ValueId> emit_broadcast(const Lane& lane, const Option& option, std:
 
 Proposal propose_axis_op(const Lane& lane, size_t data, const AxisUse& use) {
   for (size_t i = 0; i < lane.operands.size(); ++i)
-    if (i != data && lane.operands[i].mapped()) return Proposal::refuse("an operand besides the data differs between models");
+    if (i != data && lane.operands[i].mapped())
+      return Proposal::refuse("an operand besides the data differs between models");
   const Operand& operand = lane.operand(data);
   if (!operand.mapped()) return Proposal::refuse("the data is the same but another operand differs");
   std::vector<Placement> wanted;
@@ -136,9 +138,11 @@ Proposal propose_axis_op(const Lane& lane, size_t data, const AxisUse& use) {
     const auto before = static_cast<int32_t>(
         std::ranges::count_if(use.removed, [&](int32_t axis) { return axis < placement.axis; }));
     Option option{.strategy = Strategy::kBatch, .operands = {}, .outputs = {}};
-    for (size_t i = 0; i < lane.operands.size(); ++i) option.operands.push_back(form_at(lane.operands[i], placement));
+    for (size_t i = 0; i < lane.operands.size(); ++i)
+      option.operands.push_back(form_at(lane.operands[i], placement));
     for (size_t i = 0; i < lane.outputs.size(); ++i)
-      option.outputs.push_back(lane.has_output(i) ? Form::fused({placement.axis - before, placement.fold}) : Form::absent());
+      option.outputs.push_back(lane.has_output(i) ? Form::fused({placement.axis - before, placement.fold})
+                                                  : Form::absent());
     add_unique(proposal.options, std::move(option));
   }
   if (proposal.options.empty()) proposal.refusal = "the operator mixes the axis that the models would share";
@@ -170,12 +174,13 @@ std::vector<Type> fused_outputs(const Lane& lane, const Option& option) {
   return types;
 }
 
-std::vector<ValueId> emit_like(Node prototype, const Lane& lane, const Option& option, std::span<const ValueId> operands,
-                               Builder& builder) {
+std::vector<ValueId> emit_like(Node prototype, const Lane& lane, const Option& option,
+                               std::span<const ValueId> operands, Builder& builder) {
   return builder.nodes(std::move(prototype), {operands.begin(), operands.end()}, fused_outputs(lane, option));
 }
 
-std::vector<ValueId> emit_same(const Lane& lane, const Option& option, std::span<const ValueId> operands, Builder& builder) {
+std::vector<ValueId> emit_same(const Lane& lane, const Option& option, std::span<const ValueId> operands,
+                               Builder& builder) {
   return emit_like(Builder::like(lane.node()), lane, option, operands, builder);
 }
 

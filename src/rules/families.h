@@ -69,7 +69,8 @@ Proposal propose_recurrent(const Lane& lane);
 // quantization.cpp
 Proposal propose_quantize_linear(const Lane& lane);
 Values emit_quantize_linear(const Lane& lane, const Option& option, Span operands, Builder& builder);
-Proposal propose_quantized_shared(const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
+Proposal propose_quantized_shared(
+    const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
 // attention.cpp
 Proposal propose_attention(const Lane& lane);
 Proposal propose_rotary_embedding(const Lane& lane);

@@ -5,8 +5,8 @@
 namespace mts {
 
 std::string_view name_of(Strategy strategy) {
-  static constexpr std::array<std::string_view, 8> kNames{"once",      "batch",        "fan_out",        "group",
-                                                          "partition", "partial_rows", "partial_blocks", "apart"};
+  static constexpr std::array<std::string_view, 8> kNames{
+      "once", "batch", "fan_out", "group", "partition", "partial_rows", "partial_blocks", "apart"};
   return kNames[static_cast<size_t>(strategy)];
 }
 
@@ -17,9 +17,12 @@ const Operand& Lane::operand(size_t position) const {
 
 std::string to_string(const Form& form) {
   switch (form.kind) {
-    case Form::Kind::kAbsent: return "absent";
-    case Form::Kind::kOnce: return "once";
-    case Form::Kind::kFused: return to_string(form.placement);
+    case Form::Kind::kAbsent:
+      return "absent";
+    case Form::Kind::kOnce:
+      return "once";
+    case Form::Kind::kFused:
+      return to_string(form.placement);
   }
   return {};
 }

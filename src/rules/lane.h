@@ -1,24 +1,24 @@
 // What a rule sees of the members that might run as one, and what it answers.
 #pragma once
 
+#include "rules/placement.h"
+
+#include <mts/graph.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <mts/graph.h>
-
-#include "rules/placement.h"
-
 namespace mts {
 
 enum class Strategy : uint8_t {
-  kOnce,           // one node: everything is shared
-  kBatch,          // mapped input, shared weights: the same operator on a folded input
-  kFanOut,         // shared input, distinct weights: filters concatenated
-  kGroup,          // mapped input, distinct weights: grouped convolution, batched MatMul
-  kPartition,      // weight classes inside the set: batch inside a class, apart (or group) across classes
+  kOnce,       // one node: everything is shared
+  kBatch,      // mapped input, shared weights: the same operator on a folded input
+  kFanOut,     // shared input, distinct weights: filters concatenated
+  kGroup,      // mapped input, distinct weights: grouped convolution, batched MatMul
+  kPartition,  // weight classes inside the set: batch inside a class, apart (or group) across classes
   kPartialRows,
   kPartialBlocks,
   kApart,
@@ -29,10 +29,10 @@ std::string_view name_of(Strategy strategy);  // "once", "batch", "fan_out", ...
 struct Operand {
   enum class Kind : uint8_t { kAbsent, kOnce, kMapped };
   Kind kind = Kind::kAbsent;
-  bool constant = false;                // every member's operand is a constant
-  std::vector<Type> types;              // per member; one entry when once
-  std::vector<WeightPtr> weights;       // like types, when constant
-  std::vector<Placement> candidates;    // mapped and not constant: placements at hand without a transposition
+  bool constant = false;              // every member's operand is a constant
+  std::vector<Type> types;            // per member; one entry when once
+  std::vector<WeightPtr> weights;     // like types, when constant
+  std::vector<Placement> candidates;  // mapped and not constant: placements at hand without a transposition
 
   bool absent() const { return kind == Kind::kAbsent; }
   bool once() const { return kind == Kind::kOnce; }
@@ -45,10 +45,10 @@ struct Operand {
 
 // Corresponding nodes of two or more members. All have one operator type and domain and equal attributes.
 struct Lane {
-  std::vector<const Node*> nodes;             // per member
-  std::vector<Operand> operands;              // per input position
-  std::vector<std::vector<Type>> outputs;     // [output][member]; empty types for absent outputs
-  int64_t opset = 0;                          // of ai.onnx
+  std::vector<const Node*> nodes;          // per member
+  std::vector<Operand> operands;           // per input position
+  std::vector<std::vector<Type>> outputs;  // [output][member]; empty types for absent outputs
+  int64_t opset = 0;                       // of ai.onnx
 
   const Node& node() const { return *nodes.front(); }
   size_t size() const { return nodes.size(); }

@@ -1,9 +1,9 @@
 // MatMul, Gemm and Einsum. Distinct weights want the models stacked: [M, B, K] x [M, K, N].
 // (Rank-2 [B, M, C] x [M, C, K] would be wrong for B > 1, and silently so for B = M.)
-#include <algorithm>
-
 #include "rules/factories.h"
 #include "rules/families.h"
+
+#include <algorithm>
 
 namespace mts::rules {
 namespace {
@@ -15,10 +15,13 @@ Form form_of(const Operand& operand, Placement placement) {
   return operand.absent() ? Form::absent() : operand.once() ? Form::once() : Form::fused(placement);
 }
 
-void offer(Proposal& proposal, const Lane& lane, std::vector<Form> operands, Placement output, int32_t variant = 0,
-           int32_t extra = 0) {
-  add_unique(proposal.options, {.strategy = strategy_of(lane), .operands = std::move(operands),
-                                .outputs = {Form::fused(output)}, .variant = variant, .extra_launches = extra});
+void offer(Proposal& proposal, const Lane& lane, std::vector<Form> operands, Placement output,
+           int32_t variant = 0, int32_t extra = 0) {
+  add_unique(proposal.options, {.strategy = strategy_of(lane),
+                                .operands = std::move(operands),
+                                .outputs = {Form::fused(output)},
+                                .variant = variant,
+                                .extra_launches = extra});
 }
 
 const Dim& dim_of(const Type& type, int32_t axis) { return (*type.shape)[static_cast<size_t>(axis)]; }
@@ -43,8 +46,9 @@ bool may_merge(const Lane& lane, Placement placement, int32_t output_rank) {
   const Operand &a = lane.operand(0), &b = lane.operand(1);
   const int32_t merged = placement.merged_axis();
   if (merged < 0 || merged >= output_rank) return false;
-  if (merged == output_rank - 1) return a.once() && b.mapped() && placement.fold == Fold::kConcat;  // columns: fan-out
-  if (merged == output_rank - 2) return a.mapped() && b.once();                                     // rows
+  if (merged == output_rank - 1)
+    return a.once() && b.mapped() && placement.fold == Fold::kConcat;  // columns: fan-out
+  if (merged == output_rank - 2) return a.mapped() && b.once();        // rows
   return may_merge_batch_axis(lane, merged, output_rank);
 }
 
@@ -69,17 +73,19 @@ Proposal propose_matmul(const Lane& lane) {
   for (const Placement& p : wanted) {
     const int32_t a_axis = p.axis - (rank - a.rank()), b_axis = p.axis - (rank - b.rank());
     if (p.fold != Fold::kStacked) {
-      if (may_merge(lane, p, rank)) offer(proposal, lane, {form_of(a, {a_axis, p.fold}), form_of(b, {b_axis, p.fold})}, p);
+      if (may_merge(lane, p, rank))
+        offer(proposal, lane, {form_of(a, {a_axis, p.fold}), form_of(b, {b_axis, p.fold})}, p);
       continue;
     }
     // Stacked before the rows; between rows and columns only with one shared matrix: [.., S, M, K] x [K, N].
     const bool among_rows = p.axis == rank - 1 && a.mapped() && b.once() && b.rank() == 2;
     if (p.axis > rank - 2 && !among_rows) continue;
     // One distinct matrix a model and several batch axes: [M, B*S, K] x [M, K, N] is one GEMM a model.
-    const bool flatten = p.axis == 0 && rank > 2 && a.mapped() && a.rank() == rank && b.mapped() && b.rank() == 2 &&
-                         placeable(lane.outputs[0], p) &&
+    const bool flatten = p.axis == 0 && rank > 2 && a.mapped() && a.rank() == rank && b.mapped() &&
+                         b.rank() == 2 && placeable(lane.outputs[0], p) &&
                          can_reshape({{1, "rows"}}, fused_extents(lane.outputs[0], p));
-    offer(proposal, lane, {form_of(a, {std::max(a_axis, 0), p.fold}), form_of(b, {std::max(b_axis, 0), p.fold})}, p,
+    offer(proposal, lane,
+          {form_of(a, {std::max(a_axis, 0), p.fold}), form_of(b, {std::max(b_axis, 0), p.fold})}, p,
           flatten ? kFlattenRows : kDirect);
   }
   if (proposal.options.empty()) proposal.refusal = "the batch axes of the operands differ";
@@ -98,13 +104,16 @@ Values emit_matmul(const Lane& lane, const Option& option, Span operands, Builde
     const Extent rows{1, "rows"};  // B*S: the one size that Reshape finds by itself
     const ValueId flat = builder.reshape(operands[0], x, {{models, {}}, rows, x.back()});
     const Extents flat_y{{models, {}}, rows, y.back()};
-    const ValueId product = builder.node(lane.node().op_type, {flat, operands[1]}, {}, type_of(dtype, flat_y));
+    const ValueId product =
+        builder.node(lane.node().op_type, {flat, operands[1]}, {}, type_of(dtype, flat_y));
     return {builder.reshape(product, flat_y, y)};
   }
   const bool among_rows = placement.axis == rank - 1;
   Values inputs;
   for (size_t i = 0; i < 2; ++i)
-    inputs.push_back(among_rows ? operands[i] : align_stacked(operands[i], lane.operands[i], rank, placement.axis, builder));
+    inputs.push_back(among_rows
+                         ? operands[i]
+                         : align_stacked(operands[i], lane.operands[i], rank, placement.axis, builder));
   return emit_same(lane, option, inputs, builder);
 }
 
@@ -131,12 +140,15 @@ Proposal propose_gemm(const Lane& lane) {
     if (type.rank() == 2 && dim_of(type, 0) != Dim::known(1)) return Proposal::refuse("its bias has rows");
   const bool bias_in_full = !c.absent() && c.rank() == 1 && covers_columns(lane);
   // Broadcasts over the output [M, B, N] or [B, M, N].
-  const auto bias_at = [&](int32_t axis) { return form_of(c, {std::max(axis - (2 - (c.absent() ? 0 : c.rank())), 0), Fold::kStacked}); };
+  const auto bias_at = [&](int32_t axis) {
+    return form_of(c, {std::max(axis - (2 - (c.absent() ? 0 : c.rank())), 0), Fold::kStacked});
+  };
   const auto with_bias = [&](std::vector<Form> forms, Form bias) {
     if (lane.operands.size() > 2) forms.push_back(bias);
     return forms;
   };
-  constexpr Placement kRows{0, Fold::kConcat}, kBatchFolded{1, Fold::kInterleaved}, kColumns{1, Fold::kConcat};
+  constexpr Placement kRows{0, Fold::kConcat}, kBatchFolded{1, Fold::kInterleaved},
+      kColumns{1, Fold::kConcat};
   constexpr Placement kStackedFirst{0, Fold::kStacked}, kStackedSecond{1, Fold::kStacked};
   const bool bias_apart = c.mapped();
   Proposal proposal;
@@ -149,23 +161,28 @@ Proposal propose_gemm(const Lane& lane) {
     } else if (b.mapped()) {  // one bias: [B, M, N] + [N]
       offer(proposal, lane, with_bias({Form::once(), w}, bias_at(1)), kStackedSecond, kSplitBias, 1);
     } else {  // only the bias differs: [B, N] + [M, 1, N]
-      offer(proposal, lane, with_bias({Form::once(), Form::once()}, Form::fused(kStackedFirst)), kStackedFirst, kSplitBias, 1);
+      offer(proposal, lane, with_bias({Form::once(), Form::once()}, Form::fused(kStackedFirst)),
+            kStackedFirst, kSplitBias, 1);
     }
     return proposal;
   }
   if (b.once()) {
     if (bias_apart && !unscaled) return Proposal::refuse("it scales its product or bias");
     if (bias_apart) {
-      offer(proposal, lane, with_bias({Form::fused(kRows), Form::once()}, Form::fused(kStackedFirst)), kStackedFirst, kSplitBias, 1);
-      offer(proposal, lane, with_bias({Form::fused(kBatchFolded), Form::once()}, bias_at(1)), kStackedSecond, kSplitBias, 1);
+      offer(proposal, lane, with_bias({Form::fused(kRows), Form::once()}, Form::fused(kStackedFirst)),
+            kStackedFirst, kSplitBias, 1);
+      offer(proposal, lane, with_bias({Form::fused(kBatchFolded), Form::once()}, bias_at(1)), kStackedSecond,
+            kSplitBias, 1);
     } else {
-      for (const Placement& p : {kRows, kBatchFolded}) offer(proposal, lane, with_bias({Form::fused(p), Form::once()}, form_of(c, p)), p, kGemm);
+      for (const Placement& p : {kRows, kBatchFolded})
+        offer(proposal, lane, with_bias({Form::fused(p), Form::once()}, form_of(c, p)), p, kGemm);
     }
     return proposal;
   }
   if (!unscaled) return Proposal::refuse("it scales its product or bias");
-  offer(proposal, lane, with_bias({Form::fused(kStackedFirst), Form::fused(kStackedFirst)}, form_of(c, kStackedFirst)), kStackedFirst, kBatched,
-        c.absent() ? 0 : 1);
+  offer(proposal, lane,
+        with_bias({Form::fused(kStackedFirst), Form::fused(kStackedFirst)}, form_of(c, kStackedFirst)),
+        kStackedFirst, kBatched, c.absent() ? 0 : 1);
   return proposal;
 }
 
@@ -198,7 +215,8 @@ Values emit_gemm(const Lane& lane, const Option& option, Span operands, Builder&
     Node prototype = Builder::like(lane.node());
     Extents product;  // of the Gemm without bias
     if (lane.operand(0).once()) {
-      product = lane.operand(1).mapped() ? output_extents(lane, 0, Form::fused({1, Fold::kConcat})) : extents_of(lane.output_type());
+      product = lane.operand(1).mapped() ? output_extents(lane, 0, Form::fused({1, Fold::kConcat}))
+                                         : extents_of(lane.output_type());
     } else {
       product = output_extents(lane, 0, option.operands[0]);
     }
@@ -207,7 +225,8 @@ Values emit_gemm(const Lane& lane, const Option& option, Span operands, Builder&
     if (!broadcast_models) y = builder.reshape(y, product, extents);
   }
   if (!has_bias) return {y};
-  return {builder.node("Add", {y, stacked_bias(lane, operands[2], output.placement.axis, builder)}, {}, type_of(dtype, extents))};
+  return {builder.node("Add", {y, stacked_bias(lane, operands[2], output.placement.axis, builder)}, {},
+                       type_of(dtype, extents))};
 }
 
 namespace {
@@ -237,7 +256,8 @@ Equation parse(std::string text) {
 // One more letter in front of every mapped operand and the output.
 Proposal propose_einsum(const Lane& lane) {
   const Equation equation = parse(lane.node().string_or("equation", ""));
-  if (equation.inputs.size() != lane.operands.size()) return Proposal::refuse("its equation is implicit or has an ellipsis");
+  if (equation.inputs.size() != lane.operands.size())
+    return Proposal::refuse("its equation is implicit or has an ellipsis");
   Proposal proposal;
   std::vector<Form> forms;
   for (const Operand& operand : lane.operands) forms.push_back(form_of(operand, {0, Fold::kStacked}));

@@ -1,10 +1,10 @@
-// Operators that move elements: Concat, Split, Slice, Gather, Pad, Transpose, Trilu, Tile. Parameters are constants that
-// are re-derived for the fused rank.
-#include <algorithm>
-#include <optional>
-
+// Operators that move elements: Concat, Split, Slice, Gather, Pad, Transpose, Trilu, Tile. Parameters are
+// constants that are re-derived for the fused rank.
 #include "rules/factories.h"
 #include "rules/families.h"
+
+#include <algorithm>
+#include <optional>
 
 namespace mts::rules {
 namespace {
@@ -43,7 +43,8 @@ Proposal propose_concat(const Lane& lane) {
     }
     add_unique(proposal.options, std::move(option));
   }
-  if (proposal.options.empty()) proposal.refusal = "it concatenates along the axis that the models would share";
+  if (proposal.options.empty())
+    proposal.refusal = "it concatenates along the axis that the models would share";
   return proposal;
 }
 
@@ -62,8 +63,8 @@ struct SliceParameters {
 };
 
 std::optional<SliceParameters> slice_of(const Lane& lane) {
-  const auto starts = parameter(lane, "starts", 1), ends = parameter(lane, "ends", 2), axes = parameter(lane, "axes", 3),
-             steps = parameter(lane, "steps", 4);
+  const auto starts = parameter(lane, "starts", 1), ends = parameter(lane, "ends", 2),
+             axes = parameter(lane, "axes", 3), steps = parameter(lane, "steps", 4);
   if (!starts || !ends || !axes || !steps || starts->size() != ends->size()) return std::nullopt;
   SliceParameters slice{*starts, *ends, *axes, *steps};
   if (slice.axes.empty())
@@ -93,8 +94,8 @@ Values emit_slice(const Lane& lane, const Option& option, Span operands, Builder
     return emit_like(std::move(prototype), lane, option, Values{operands[0]}, builder);
   }
   // Index inputs keep one dtype.
-  const Values inputs{operands[0], builder.ints(slice.starts), builder.ints(slice.ends), builder.ints(slice.axes),
-                      builder.ints(slice.steps)};
+  const Values inputs{operands[0], builder.ints(slice.starts), builder.ints(slice.ends),
+                      builder.ints(slice.axes), builder.ints(slice.steps)};
   return emit_like(std::move(prototype), lane, option, inputs, builder);
 }
 
@@ -115,9 +116,13 @@ Proposal propose_gather(const Lane& lane) {
   const auto a = static_cast<int32_t>(axis);
   const int32_t added = indices.rank() - 1;
   Proposal proposal;
-  const auto offer = [&](Form data_form, Form indices_form, Placement output, int32_t variant, int32_t extra = 0) {
-    add_unique(proposal.options, {.strategy = strategy_of(lane), .operands = {data_form, indices_form},
-                                  .outputs = {Form::fused(output)}, .variant = variant, .extra_launches = extra});
+  const auto offer = [&](Form data_form, Form indices_form, Placement output, int32_t variant,
+                         int32_t extra = 0) {
+    add_unique(proposal.options, {.strategy = strategy_of(lane),
+                                  .operands = {data_form, indices_form},
+                                  .outputs = {Form::fused(output)},
+                                  .variant = variant,
+                                  .extra_launches = extra});
   };
   if (data.mapped() && indices.once()) {
     std::vector<Placement> wanted;
@@ -139,13 +144,16 @@ Proposal propose_gather(const Lane& lane) {
       }
     return proposal;
   }
-  if (!data.constant || a != 0) return Proposal::refuse("both the data and the indices differ between models");
+  if (!data.constant || a != 0)
+    return Proposal::refuse("both the data and the indices differ between models");
   for (const Type& type : data.types)
     if (type != data.type()) return Proposal::refuse("the tables have different sizes");
   if (indices.type().dtype != DType::kInt64 && indices.type().dtype != DType::kInt32)
     return Proposal::refuse("its indices are no integers");
   const Form tables = Form::fused({0, Fold::kConcat});
-  for (const Placement& candidate : candidates_of(indices)) offer(tables, Form::fused({candidate.axis, Fold::kStacked}), {candidate.axis, Fold::kStacked}, kGatherTables, 2);
+  for (const Placement& candidate : candidates_of(indices))
+    offer(tables, Form::fused({candidate.axis, Fold::kStacked}), {candidate.axis, Fold::kStacked},
+          kGatherTables, 2);
   return proposal;
 }
 
@@ -157,7 +165,8 @@ Values emit_gather(const Lane& lane, const Option& option, Span operands, Builde
     prototype.set("axis", shifted(axis, option.operands[0].placement));
     return emit_like(std::move(prototype), lane, option, operands, builder);
   }
-  if (option.variant == kGatherIndices) return emit_like(std::move(prototype), lane, option, operands, builder);
+  if (option.variant == kGatherIndices)
+    return emit_like(std::move(prototype), lane, option, operands, builder);
   // indices mod V (negative ones count from the end) + m*V, with m along the stacked model axis
   const Operand& indices = lane.operand(1);
   const int64_t rows = lane.operand(0).type().shape->front().value;
@@ -165,19 +174,23 @@ Values emit_gather(const Lane& lane, const Option& option, Span operands, Builde
   const int32_t position = option.outputs[0].placement.axis;
   const DType dtype = indices.type().dtype;
   const auto number = [&](std::vector<int64_t> values, Dims dims) {
-    if (dtype == DType::kInt64) return builder.constant(Weight::reshape(Weight::int64s(values), std::move(dims)));
+    if (dtype == DType::kInt64)
+      return builder.constant(Weight::reshape(Weight::int64s(values), std::move(dims)));
     std::vector<int32_t> narrow(values.begin(), values.end());
-    return builder.constant(Weight::from_bytes(
-        dtype, std::move(dims),
-        own_bytes(std::string(reinterpret_cast<const char*>(narrow.data()), narrow.size() * sizeof(int32_t)))));
+    return builder.constant(
+        Weight::from_bytes(dtype, std::move(dims),
+                           own_bytes(std::string(reinterpret_cast<const char*>(narrow.data()),
+                                                 narrow.size() * sizeof(int32_t)))));
   };
   std::vector<int64_t> offsets;
   Dims offset_dims{models};
   for (int64_t m = 0; m < models; ++m) offsets.push_back(m * rows);
   for (int32_t i = position; i < indices.rank(); ++i) offset_dims.push_back(1);
   const Extents extents = operand_extents(lane, 1, option.operands[1]);
-  const ValueId wrapped = builder.node("Mod", {operands[1], number({rows}, {})}, {}, builder.graph().value(operands[1]).type);
-  const ValueId shifted_indices = builder.node("Add", {wrapped, number(std::move(offsets), std::move(offset_dims))}, {}, type_of(dtype, extents));
+  const ValueId wrapped =
+      builder.node("Mod", {operands[1], number({rows}, {})}, {}, builder.graph().value(operands[1]).type);
+  const ValueId shifted_indices = builder.node(
+      "Add", {wrapped, number(std::move(offsets), std::move(offset_dims))}, {}, type_of(dtype, extents));
   return emit_like(std::move(prototype), lane, option, Values{operands[0], shifted_indices}, builder);
 }
 
@@ -247,7 +260,8 @@ Proposal propose_transpose(const Lane& lane) {
     return static_cast<int32_t>(std::ranges::find(permutation, axis) - permutation.begin());
   };
   const auto offer = [&](Placement from, Placement to) {
-    add_unique(proposal.options, {.strategy = Strategy::kBatch, .operands = {Form::fused(from)}, .outputs = {Form::fused(to)}});
+    add_unique(proposal.options,
+               {.strategy = Strategy::kBatch, .operands = {Form::fused(from)}, .outputs = {Form::fused(to)}});
   };
   for (const Placement& p : wanted) {
     switch (p.fold) {
@@ -279,16 +293,19 @@ Values emit_transpose(const Lane& lane, const Option& option, Span operands, Bui
 
 Proposal propose_trailing_axes(const Lane& lane) {
   const int32_t rank = lane.operand(0).rank();
-  Proposal proposal = propose_axis_op(lane, 0, {.touched = {rank - 2, rank - 1}, .removed = {}, .preferred = {}});
+  Proposal proposal =
+      propose_axis_op(lane, 0, {.touched = {rank - 2, rank - 1}, .removed = {}, .preferred = {}});
   // The model axis must come before the matrix.
-  std::erase_if(proposal.options, [rank](const Option& o) { return o.operands[0].placement.axis > rank - 2; });
+  std::erase_if(proposal.options,
+                [rank](const Option& o) { return o.operands[0].placement.axis > rank - 2; });
   if (proposal.options.empty()) proposal.refusal = "it works on the last two axes";
   return proposal;
 }
 
 Proposal propose_tile(const Lane& lane) {
   const auto repeats = parameter(lane, "repeats", 1);
-  if (!repeats || repeats->size() != static_cast<size_t>(lane.operand(0).rank())) return Proposal::refuse("its repeats are computed at run time");
+  if (!repeats || repeats->size() != static_cast<size_t>(lane.operand(0).rank()))
+    return Proposal::refuse("its repeats are computed at run time");
   AxisUse use;
   for (size_t axis = 0; axis < repeats->size(); ++axis)
     if ((*repeats)[axis] != 1) use.touched.push_back(static_cast<int32_t>(axis));

@@ -1,31 +1,40 @@
-// Normalisations. Statistics stay inside one model; parameters that differ are applied after the normalisation (or
-// concatenated where the operator keeps channels apart).
-#include <algorithm>
-
+// Normalisations. Statistics stay inside one model; parameters that differ are applied after the
+// normalisation (or concatenated where the operator keeps channels apart).
 #include "rules/factories.h"
 #include "rules/families.h"
+
+#include <algorithm>
 
 namespace mts::rules {
 namespace {
 
-constexpr Placement kRagged{0, Fold::kConcat}, kFeatures{1, Fold::kConcat}, kBatchFolded{1, Fold::kInterleaved};
+constexpr Placement kRagged{0, Fold::kConcat}, kFeatures{1, Fold::kConcat},
+    kBatchFolded{1, Fold::kInterleaved};
 constexpr Placement kStackedSecond{1, Fold::kStacked};
 
 enum Variant : int32_t { kPlain, kDecomposed };
 
 bool parameters_once(const Lane& lane) {
-  return std::ranges::all_of(lane.operands.begin() + 1, lane.operands.end(), [](const Operand& o) { return !o.mapped(); });
+  return std::ranges::all_of(lane.operands.begin() + 1, lane.operands.end(),
+                             [](const Operand& o) { return !o.mapped(); });
 }
 bool parameters_mapped(const Lane& lane) {
-  return std::ranges::all_of(lane.operands.begin() + 1, lane.operands.end(), [](const Operand& o) { return !o.once(); });
+  return std::ranges::all_of(lane.operands.begin() + 1, lane.operands.end(),
+                             [](const Operand& o) { return !o.once(); });
 }
 
-void offer(Proposal& proposal, const Lane& lane, Placement data, Placement parameters, Placement output, int32_t variant, int32_t extra = 0) {
-  Option option{.strategy = strategy_of(lane), .operands = {lane.operand(0).once() ? Form::once() : Form::fused(data)},
-                .outputs = {Form::fused(output)}, .variant = variant, .extra_launches = extra};
+void offer(Proposal& proposal, const Lane& lane, Placement data, Placement parameters, Placement output,
+           int32_t variant, int32_t extra = 0) {
+  Option option{.strategy = strategy_of(lane),
+                .operands = {lane.operand(0).once() ? Form::once() : Form::fused(data)},
+                .outputs = {Form::fused(output)},
+                .variant = variant,
+                .extra_launches = extra};
   for (size_t i = 1; i < lane.operands.size(); ++i) {
     const Operand& operand = lane.operands[i];
-    option.operands.push_back(operand.absent() ? Form::absent() : operand.once() ? Form::once() : Form::fused(parameters));
+    option.operands.push_back(operand.absent() ? Form::absent()
+                              : operand.once() ? Form::once()
+                                               : Form::fused(parameters));
   }
   add_unique(proposal.options, std::move(option));
 }
@@ -50,16 +59,20 @@ ValueId per_channel(ValueId value, const Operand& operand, int32_t data_rank, Bu
 
 }  // namespace
 
-// scale, B, mean, var of [C]. Partly shared parameters: (x - mean) / sqrt(var + epsilon) * scale + B on [B, M, C, *].
+// scale, B, mean, var of [C]. Partly shared parameters: (x - mean) / sqrt(var + epsilon) * scale + B on [B,
+// M, C, *].
 Proposal propose_batch_norm(const Lane& lane) {
-  if (lane.node().int_or("training_mode", 0) != 0 || lane.has_output(1)) return Proposal::refuse("it is in training mode");
+  if (lane.node().int_or("training_mode", 0) != 0 || lane.has_output(1))
+    return Proposal::refuse("it is in training mode");
   if (lane.operand(0).rank() < 2) return Proposal::refuse("its data has no channels");
   Proposal proposal;
   offer_per_channel(proposal, lane);
-  const bool one_type = std::ranges::all_of(lane.operands, [&](const Operand& o) { return o.type().dtype == lane.operand(0).type().dtype; });
+  const bool one_type = std::ranges::all_of(
+      lane.operands, [&](const Operand& o) { return o.type().dtype == lane.operand(0).type().dtype; });
   if ((proposal.options.empty() || lane.operand(0).once()) && one_type)
     offer(proposal, lane, kStackedSecond, {0, Fold::kStacked}, kStackedSecond, kDecomposed, 5);
-  if (proposal.options.empty()) proposal.refusal = "its parameters are partly shared and of another element type";
+  if (proposal.options.empty())
+    proposal.refusal = "its parameters are partly shared and of another element type";
   return proposal;
 }
 
@@ -75,11 +88,14 @@ Values emit_batch_norm(const Lane& lane, const Option& option, Span operands, Bu
   const DType parameter_type = type(variance).dtype;
   ValueId eps = builder.constant(Weight::floats(std::vector{epsilon}, {}));
   if (parameter_type != DType::kFloat32)
-    eps = builder.node("Cast", {eps}, {{"to", static_cast<int64_t>(parameter_type), {}}}, Type::tensor(parameter_type, {}));
-  const ValueId deviation = builder.node("Sqrt", {builder.node("Add", {variance, eps}, {}, type(variance))}, {}, type(variance));
+    eps = builder.node("Cast", {eps}, {{"to", static_cast<int64_t>(parameter_type), {}}},
+                       Type::tensor(parameter_type, {}));
+  const ValueId deviation =
+      builder.node("Sqrt", {builder.node("Add", {variance, eps}, {}, type(variance))}, {}, type(variance));
   ValueId x = operands[0];
   if (lane.operand(0).once()) x = builder.unsqueeze(x, {1});
-  const ValueId centred = builder.node("Sub", {x, parameter(3)}, {}, lane.operand(3).once() && lane.operand(0).once() ? type(x) : output);
+  const ValueId centred = builder.node("Sub", {x, parameter(3)}, {},
+                                       lane.operand(3).once() && lane.operand(0).once() ? type(x) : output);
   const ValueId normal = builder.node("Div", {centred, deviation}, {}, output);
   const ValueId scaled = builder.node("Mul", {normal, parameter(1)}, {}, output);
   return {builder.node("Add", {scaled, parameter(2)}, {}, output)};
@@ -93,7 +109,8 @@ Proposal propose_layer_norm(const Lane& lane) {
   if (!normalise_axis(axis, rank)) return Proposal::refuse("its axis is out of range");
   const auto a = static_cast<int32_t>(axis);
   for (size_t i = 1; i < lane.operands.size(); ++i)
-    if (!lane.operands[i].absent() && lane.operands[i].rank() > rank - a) return Proposal::refuse("its scale has more axes than it normalises");
+    if (!lane.operands[i].absent() && lane.operands[i].rank() > rank - a)
+      return Proposal::refuse("its scale has more axes than it normalises");
   std::vector<Placement> wanted;
   for (const Placement& candidate : candidates_of(lane.operand(0)))
     for (const Placement& p : with_other_folds(candidate)) wanted.push_back(p);
@@ -101,7 +118,8 @@ Proposal propose_layer_norm(const Lane& lane) {
   wanted.push_back({0, Fold::kStacked});
   Proposal proposal;
   const bool plain = parameters_once(lane);
-  if (!plain && !static_dims(lane.operand(1).type())) return Proposal::refuse("its scale has no static shape");
+  if (!plain && !static_dims(lane.operand(1).type()))
+    return Proposal::refuse("its scale has no static shape");
   if (lane.operand(0).once()) {
     offer(proposal, lane, {}, {0, Fold::kStacked}, {0, Fold::kStacked}, kDecomposed, 2);
     return proposal;
@@ -137,7 +155,10 @@ Values emit_layer_norm(const Lane& lane, const Option& option, Span operands, Bu
     Dims dims;
     for (const Dim& dim : *lane.operand(1).type().shape) dims.push_back(dim.value);
     const ValueId one = builder.constant(Weight::floats(std::vector{1.0f}, {}));
-    const ValueId typed = dtype == DType::kFloat32 ? one : builder.node("Cast", {one}, {{"to", static_cast<int64_t>(dtype), {}}}, Type::tensor(dtype, {}));
+    const ValueId typed =
+        dtype == DType::kFloat32
+            ? one
+            : builder.node("Cast", {one}, {{"to", static_cast<int64_t>(dtype), {}}}, Type::tensor(dtype, {}));
     scale = builder.node("Expand", {typed, builder.ints(dims)}, {}, lane.operand(1).type());
   }
   Values inputs{operands[0], scale};
@@ -146,9 +167,11 @@ Values emit_layer_norm(const Lane& lane, const Option& option, Span operands, Bu
   ValueId y = builder.nodes(std::move(prototype), std::move(inputs), {normal_type}).front();
   if (data_once) y = builder.unsqueeze(y, {model_axis});
   if (!scale_once)
-    y = builder.node("Mul", {y, align_stacked(operands[1], lane.operand(1), rank, model_axis, builder)}, {}, output);
+    y = builder.node("Mul", {y, align_stacked(operands[1], lane.operand(1), rank, model_axis, builder)}, {},
+                     output);
   if (!lane.operand(2).absent() && !(scale_once && bias_once))
-    y = builder.node("Add", {y, align_stacked(operands[2], lane.operand(2), rank, model_axis, builder)}, {}, output);
+    y = builder.node("Add", {y, align_stacked(operands[2], lane.operand(2), rank, model_axis, builder)}, {},
+                     output);
   return {y};
 }
 
@@ -167,7 +190,8 @@ Proposal propose_group_norm(const Lane& lane) { return propose_instance_norm(lan
 
 Values emit_group_norm(const Lane& lane, const Option& option, Span operands, Builder& builder) {
   Node prototype = Builder::like(lane.node());
-  if (!parameters_once(lane)) prototype.set("num_groups", lane.node().int_or("num_groups", 1) * static_cast<int64_t>(lane.size()));
+  if (!parameters_once(lane))
+    prototype.set("num_groups", lane.node().int_or("num_groups", 1) * static_cast<int64_t>(lane.size()));
   return emit_like(std::move(prototype), lane, option, operands, builder);
 }
 

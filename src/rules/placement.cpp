@@ -29,7 +29,8 @@ bool computable(const Dim& dim) { return dim.is_known() || (dim.is_symbolic() &&
 // The size of the concatenation of the members along an axis.
 Extent sum_of(std::span<const Type> members, size_t axis) {
   const Dim& first = (*members.front().shape)[axis];
-  const bool equal = std::ranges::all_of(members, [&](const Type& t) { return (*t.shape)[axis].same_as(first); });
+  const bool equal =
+      std::ranges::all_of(members, [&](const Type& t) { return (*t.shape)[axis].same_as(first); });
   if (equal) {
     const auto count = static_cast<int64_t>(members.size());
     return first.is_known() ? Extent{first.value * count, {}} : Extent{count, first.symbol};
@@ -87,7 +88,9 @@ bool placeable(std::span<const Type> members, Placement placement) {
       const Dim& dim = (*member.shape)[static_cast<size_t>(axis)];
       const bool equal = dim.same_as((*first.shape)[static_cast<size_t>(axis)]);
       // Sizes that differ must be numbers or sizes of inputs, so that the members can be told apart again.
-      if (!equal && (axis != free_axis || !computable(dim) || !computable((*first.shape)[static_cast<size_t>(axis)]))) return false;
+      if (!equal &&
+          (axis != free_axis || !computable(dim) || !computable((*first.shape)[static_cast<size_t>(axis)])))
+        return false;
       if (dim.is_known() && dim.value == 0) return false;  // Reshape's 0 means copy: empty tensors stay apart
     }
   }
@@ -118,8 +121,8 @@ Type type_of(DType dtype, const Extents& extents) {
     if (extent.is_known()) {
       shape.push_back(Dim::known(extent.factor));
     } else {
-      shape.push_back(Dim::symbolic(extent.factor == 1 ? extent.symbol
-                                                       : std::to_string(extent.factor) + "*" + extent.symbol));
+      shape.push_back(Dim::symbolic(
+          extent.factor == 1 ? extent.symbol : std::to_string(extent.factor) + "*" + extent.symbol));
     }
   }
   return Type::tensor(dtype, std::move(shape));
@@ -149,8 +152,8 @@ bool same_prefix(const Extents& a, size_t a_count, const Extents& b, size_t b_co
 Distance distance(std::span<const Type> members, Placement from, Placement to) {
   if (from == to) return Distance::kSame;
   const Extents shape = extents_of(members.front());
-  // Memory orders agree when everything between the two positions of the model axis has size 1, and when the members'
-  // sizes are equal (a ragged concatenation has no other form).
+  // Memory orders agree when everything between the two positions of the model axis has size 1, and when the
+  // members' sizes are equal (a ragged concatenation has no other form).
   const auto low = static_cast<size_t>(std::min(from.axis, to.axis));
   const auto high = static_cast<size_t>(std::max(from.axis, to.axis));
   for (size_t axis = low; axis < high; ++axis)

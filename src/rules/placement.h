@@ -2,11 +2,15 @@
 //
 // A member value has shape s[0..r). The model axis sits at position `axis` of the memory order and is
 //   stacked      an axis of its own:            [s0, .., M, s_axis, ..]      rank r+1, axis in 0..r
-//   concat       merged with the axis after it: [s0, .., sum s_axis, ..]     rank r, axis in 0..r-1 (sizes may differ: ragged)
-//   interleaved  merged with the axis before:   [s0, .., s_(axis-1)*M, ..]   rank r, axis in 1..r (the model varies fastest)
-// Placements of one axis position have one memory order when the members' sizes are equal: a Reshape turns one into
-// another. For a CNN, concat(0) is ragged, interleaved(1) is batch-folded and concat(1) is feature-folded.
+//   concat       merged with the axis after it: [s0, .., sum s_axis, ..]     rank r, axis in 0..r-1 (sizes
+//   may differ: ragged) interleaved  merged with the axis before:   [s0, .., s_(axis-1)*M, ..]   rank r, axis
+//   in 1..r (the model varies fastest)
+// Placements of one axis position have one memory order when the members' sizes are equal: a Reshape turns
+// one into another. For a CNN, concat(0) is ragged, interleaved(1) is batch-folded and concat(1) is
+// feature-folded.
 #pragma once
+
+#include <mts/graph.h>
 
 #include <compare>
 #include <cstdint>
@@ -14,8 +18,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <mts/graph.h>
 
 namespace mts {
 
@@ -50,8 +52,8 @@ Extents fused_extents(std::span<const Type> members, Placement placement);
 Type type_of(DType dtype, const Extents& extents);
 Type fused_type(std::span<const Type> members, Placement placement);
 
-// Whether a Reshape from one to the other can be written down: all sizes of `to` but one are numbers, or sizes of `from`
-// times or divided by a number.
+// Whether a Reshape from one to the other can be written down: all sizes of `to` but one are numbers, or
+// sizes of `from` times or divided by a number.
 bool can_reshape(const Extents& from, const Extents& to);
 // prod(extents[0..count)) of both are provably equal.
 bool same_prefix(const Extents& a, size_t a_count, const Extents& b, size_t b_count);

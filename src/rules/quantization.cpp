@@ -1,5 +1,5 @@
-// QuantizeLinear, DequantizeLinear and the quantised operators. DynamicQuantizeLinear takes one scale over the whole
-// tensor and has no rule: folding models into it would change every result.
+// QuantizeLinear, DequantizeLinear and the quantised operators. DynamicQuantizeLinear takes one scale over
+// the whole tensor and has no rule: folding models into it would change every result.
 #include "rules/factories.h"
 #include "rules/families.h"
 
@@ -16,8 +16,8 @@ enum Variant : int32_t { kPlain, kPerModel };
 
 }  // namespace
 
-// Scale and zero point shared: elementwise, or along `axis` when they are per channel. Scalars that differ become a
-// scale per model along the stacked model axis.
+// Scale and zero point shared: elementwise, or along `axis` when they are per channel. Scalars that differ
+// become a scale per model along the stacked model axis.
 Proposal propose_quantize_linear(const Lane& lane) {
   const Operand &x = lane.operand(0), &scale = lane.operand(1), &zero_point = lane.operand(2);
   if (!static_dims(scale.type()) || (!zero_point.absent() && !static_dims(zero_point.type())))
@@ -38,18 +38,26 @@ Proposal propose_quantize_linear(const Lane& lane) {
   if (!is_scalar(scale)) {  // a scale per channel: the models' channels one after the other
     int64_t axis = lane.node().int_or("axis", 1);
     if (!normalise_axis(axis, x.rank())) return Proposal::refuse("its axis is out of range");
-    const Form channels = Form::fused({static_cast<int32_t>(axis), Fold::kConcat}), parameters = Form::fused({0, Fold::kConcat});
-    Option option{.strategy = Strategy::kGroup, .operands = {channels, parameters}, .outputs = {channels}, .variant = kPlain};
-    if (lane.operands.size() > 2) option.operands.push_back(zero_point.absent() ? Form::absent() : parameters);
+    const Form channels = Form::fused({static_cast<int32_t>(axis), Fold::kConcat}),
+               parameters = Form::fused({0, Fold::kConcat});
+    Option option{.strategy = Strategy::kGroup,
+                  .operands = {channels, parameters},
+                  .outputs = {channels},
+                  .variant = kPlain};
+    if (lane.operands.size() > 2)
+      option.operands.push_back(zero_point.absent() ? Form::absent() : parameters);
     proposal.options.push_back(std::move(option));
     return proposal;
   }
   if (lane.opset < 13) return Proposal::refuse("before opset 13 it takes one scale only");
   for (Placement candidate : candidates_of(x)) {
     candidate.fold = Fold::kStacked;
-    Option option{.strategy = Strategy::kGroup, .operands = {Form::fused(candidate), Form::fused({0, Fold::kStacked})},
-                  .outputs = {Form::fused(candidate)}, .variant = kPerModel};
-    if (lane.operands.size() > 2) option.operands.push_back(zero_point.absent() ? Form::absent() : Form::fused({0, Fold::kStacked}));
+    Option option{.strategy = Strategy::kGroup,
+                  .operands = {Form::fused(candidate), Form::fused({0, Fold::kStacked})},
+                  .outputs = {Form::fused(candidate)},
+                  .variant = kPerModel};
+    if (lane.operands.size() > 2)
+      option.operands.push_back(zero_point.absent() ? Form::absent() : Form::fused({0, Fold::kStacked}));
     add_unique(proposal.options, std::move(option));
   }
   return proposal;
@@ -70,15 +78,18 @@ Values emit_quantize_linear(const Lane& lane, const Option& option, Span operand
   const auto models = static_cast<int64_t>(lane.size());
   Values inputs(operands.begin(), operands.end());
   for (size_t i = 1; i < inputs.size(); ++i)
-    if (inputs[i] != kNoValue) inputs[i] = builder.reshape(inputs[i], operand_extents(lane, i, option.operands[i]), {{models, {}}});
+    if (inputs[i] != kNoValue)
+      inputs[i] = builder.reshape(inputs[i], operand_extents(lane, i, option.operands[i]), {{models, {}}});
   return emit_like(std::move(prototype), lane, option, inputs, builder);
 }
 
-// QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger: a mapped input, everything else once, batch on axis 0.
+// QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger: a mapped input, everything else once, batch on axis
+// 0.
 Proposal propose_quantized_shared(const Lane& lane) {
   const std::string& op = lane.node().op_type;
   const bool matmul = op == "QLinearMatMul" || op == "MatMulInteger";
-  const bool scaled = op == "QLinearConv" || op == "QLinearMatMul";  // x, its scale and zero point, w, ..; else x, w, ..
+  const bool scaled =
+      op == "QLinearConv" || op == "QLinearMatMul";  // x, its scale and zero point, w, ..; else x, w, ..
   if (matmul && (lane.operand(0).rank() < 2 || lane.operand(scaled ? 3 : 1).rank() != 2))
     return Proposal::refuse("its second operand is no matrix");
   // Parameters of the data and the output may differ from row to row.

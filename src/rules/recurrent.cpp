@@ -1,5 +1,6 @@
-// LSTM, GRU, RNN with shared weights: X [S, B, I] (layout 1: [B, S, I]); Y [S, D, B, H], Y_h and Y_c [D, B, H]
-// (layout 1: [B, S, D, H], [B, D, H]). Sequences of one batch do not see each other: batches are concatenated.
+// LSTM, GRU, RNN with shared weights: X [S, B, I] (layout 1: [B, S, I]); Y [S, D, B, H], Y_h and Y_c [D, B,
+// H] (layout 1: [B, S, D, H], [B, D, H]). Sequences of one batch do not see each other: batches are
+// concatenated.
 #include "rules/factories.h"
 #include "rules/families.h"
 

@@ -1,10 +1,11 @@
-// Reductions, softmax and other operators along given axes. x [.., M, ..] stacked: the axes behind M shift by one.
+// Reductions, softmax and other operators along given axes. x [.., M, ..] stacked: the axes behind M shift by
+// one.
+#include "rules/factories.h"
+#include "rules/families.h"
+
 #include <algorithm>
 #include <numeric>
 #include <optional>
-
-#include "rules/factories.h"
-#include "rules/families.h"
 
 namespace mts::rules {
 namespace {
@@ -43,7 +44,8 @@ std::optional<Reduction> reduction_of(const Lane& lane) {
 
 int64_t default_axis(const Lane& lane) {
   const Node& node = lane.node();
-  if (node.op_type == "Softmax" || node.op_type == "LogSoftmax" || node.op_type == "Hardmax") return lane.opset >= 13 ? -1 : 1;
+  if (node.op_type == "Softmax" || node.op_type == "LogSoftmax" || node.op_type == "Hardmax")
+    return lane.opset >= 13 ? -1 : 1;
   if (node.op_type == "ArgMax" || node.op_type == "ArgMin" || node.op_type == "Split") return 0;
   return -1;  // TopK, LpNormalization
 }
@@ -117,7 +119,8 @@ Proposal propose_cumsum(const Lane& lane) {
 Values emit_cumsum(const Lane& lane, const Option& option, Span operands, Builder& builder) {
   int64_t axis = lane.operand(1).shared_weight()->as_int64s().front();
   normalise_axis(axis, lane.operand(0).rank());
-  const ValueId fused_axis = builder.constant(Weight::int64_scalar(shifted(axis, option.operands[0].placement)));
+  const ValueId fused_axis =
+      builder.constant(Weight::int64_scalar(shifted(axis, option.operands[0].placement)));
   return emit_same(lane, option, Values{operands[0], fused_axis}, builder);
 }
 

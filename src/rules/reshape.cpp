@@ -1,9 +1,9 @@
-// Reshape, Flatten, Squeeze, Unsqueeze; Expand; Shape. What counts is the memory order: the model axis stays where it is
-// when the product of the sizes before it is the same on both sides.
-#include <algorithm>
-
+// Reshape, Flatten, Squeeze, Unsqueeze; Expand; Shape. What counts is the memory order: the model axis stays
+// where it is when the product of the sizes before it is the same on both sides.
 #include "rules/factories.h"
 #include "rules/families.h"
+
+#include <algorithm>
 
 namespace mts::rules {
 namespace {
@@ -29,11 +29,13 @@ Proposal propose_reshape(const Lane& lane) {
     for (int32_t axis = 0; axis <= rank; ++axis) {
       if (!same_prefix(in, static_cast<size_t>(from.axis), out, static_cast<size_t>(axis))) continue;
       for (const Placement& to : with_other_folds({axis, Fold::kConcat})) {
-        if (!placeable(lane.outputs[0], to) || !can_reshape(fused_in, fused_extents(lane.outputs[0], to))) continue;
+        if (!placeable(lane.outputs[0], to) || !can_reshape(fused_in, fused_extents(lane.outputs[0], to)))
+          continue;
         // Members of different sizes have no other form than one after the other, from the first axis on.
         const bool ragged = std::ranges::any_of(x.types, [&](const Type& t) { return t != x.type(); });
         if (ragged && (from.axis != 0 || axis != 0)) continue;
-        Option option{.strategy = Strategy::kBatch, .operands = {Form::fused(from)}, .outputs = {Form::fused(to)}};
+        Option option{
+            .strategy = Strategy::kBatch, .operands = {Form::fused(from)}, .outputs = {Form::fused(to)}};
         for (size_t i = 1; i < lane.operands.size(); ++i) option.operands.push_back(Form::absent());
         add_unique(proposal.options, std::move(option));
       }
@@ -44,11 +46,13 @@ Proposal propose_reshape(const Lane& lane) {
 }
 
 Values emit_reshape(const Lane& lane, const Option& option, Span operands, Builder& builder) {
-  const Extents from = operand_extents(lane, 0, option.operands[0]), to = output_extents(lane, 0, option.outputs[0]);
+  const Extents from = operand_extents(lane, 0, option.operands[0]),
+                to = output_extents(lane, 0, option.outputs[0]);
   return {builder.reshape(operands[0], from, to)};
 }
 
-// Expand [.., 1, ..] -> [.., N, ..]: the target needs numbers only where a size changes (1 keeps the data's size).
+// Expand [.., 1, ..] -> [.., N, ..]: the target needs numbers only where a size changes (1 keeps the data's
+// size).
 Proposal propose_expand(const Lane& lane) {
   const Operand& x = lane.operand(0);
   if (!x.mapped()) return Proposal::refuse("the data is the same but the shape differs");
@@ -72,7 +76,8 @@ Proposal propose_expand(const Lane& lane) {
   for (const Placement& p : wanted) {
     const int32_t merged = p.merged_axis();
     if (merged >= 0 && (merged < shift || std::ranges::find(changed, merged) != changed.end())) continue;
-    Option option{.strategy = Strategy::kBatch, .operands = {Form::fused({std::max(p.axis - shift, 0), p.fold}), Form::absent()},
+    Option option{.strategy = Strategy::kBatch,
+                  .operands = {Form::fused({std::max(p.axis - shift, 0), p.fold}), Form::absent()},
                   .outputs = {Form::fused(p)}};
     add_unique(proposal.options, std::move(option));
   }
@@ -91,10 +96,12 @@ Values emit_expand(const Lane& lane, const Option& option, Span operands, Builde
   std::vector<int64_t> target(out.size(), 1);
   for (int32_t axis = 0; axis < rank; ++axis) {
     const auto a = static_cast<size_t>(axis);
-    const bool kept = axis >= shift && (*lane.operand(0).type().shape)[static_cast<size_t>(axis - shift)].same_as(member[a]);
+    const bool kept = axis >= shift &&
+                      (*lane.operand(0).type().shape)[static_cast<size_t>(axis - shift)].same_as(member[a]);
     if (!kept) target[static_cast<size_t>(shifted(axis, placement))] = member[a].value;
   }
-  return {builder.node("Expand", {x, builder.ints(std::move(target))}, {}, type_of(lane.output_type().dtype, out))};
+  return {builder.node("Expand", {x, builder.ints(std::move(target))}, {},
+                       type_of(lane.output_type().dtype, out))};
 }
 
 }  // namespace mts::rules

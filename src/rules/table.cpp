@@ -1,10 +1,11 @@
-// Every operator that has a batching rule. Operators that are missing stay apart; so do, on purpose, those that mix the
-// batch: DynamicQuantizeLinear, MeanVarianceNormalization, Size, NonZero, Unique, Compress, random operators.
-#include <algorithm>
-#include <array>
-
+// Every operator that has a batching rule. Operators that are missing stay apart; so do, on purpose, those
+// that mix the batch: DynamicQuantizeLinear, MeanVarianceNormalization, Size, NonZero, Unique, Compress,
+// random operators.
 #include "rules/factories.h"
 #include "rules/families.h"
+
+#include <algorithm>
+#include <array>
 
 namespace mts {
 namespace {
@@ -20,19 +21,75 @@ constexpr Rule one_axis(std::string_view op) { return {op, "", propose_axis_attr
 
 constexpr auto kRules = std::to_array<Rule>({
     // elementwise
-    unary("Abs"), unary("Acos"), unary("Acosh"), unary("Asin"), unary("Asinh"), unary("Atan"), unary("Atanh"),
-    unary("BitwiseNot"), unary("Cast"), unary("Ceil"), unary("Celu"), unary("Clip"), unary("Cos"), unary("Cosh"),
-    unary("Elu"), unary("Erf"), unary("Exp"), unary("Floor"), unary("Gelu"), unary("HardSigmoid"), unary("HardSwish"),
-    unary("Identity"), unary("IsInf"), unary("IsNaN"), unary("LeakyRelu"), unary("Log"), unary("Mish"), unary("Neg"),
-    unary("Not"), unary("Reciprocal"), unary("Relu"), unary("Round"), unary("Selu"), unary("Shrink"), unary("Sigmoid"),
-    unary("Sign"), unary("Sin"), unary("Sinh"), unary("Softplus"), unary("Softsign"), unary("Sqrt"), unary("Swish"),
-    unary("Tan"), unary("Tanh"), unary("ThresholdedRelu"),
+    unary("Abs"),
+    unary("Acos"),
+    unary("Acosh"),
+    unary("Asin"),
+    unary("Asinh"),
+    unary("Atan"),
+    unary("Atanh"),
+    unary("BitwiseNot"),
+    unary("Cast"),
+    unary("Ceil"),
+    unary("Celu"),
+    unary("Clip"),
+    unary("Cos"),
+    unary("Cosh"),
+    unary("Elu"),
+    unary("Erf"),
+    unary("Exp"),
+    unary("Floor"),
+    unary("Gelu"),
+    unary("HardSigmoid"),
+    unary("HardSwish"),
+    unary("Identity"),
+    unary("IsInf"),
+    unary("IsNaN"),
+    unary("LeakyRelu"),
+    unary("Log"),
+    unary("Mish"),
+    unary("Neg"),
+    unary("Not"),
+    unary("Reciprocal"),
+    unary("Relu"),
+    unary("Round"),
+    unary("Selu"),
+    unary("Shrink"),
+    unary("Sigmoid"),
+    unary("Sign"),
+    unary("Sin"),
+    unary("Sinh"),
+    unary("Softplus"),
+    unary("Softsign"),
+    unary("Sqrt"),
+    unary("Swish"),
+    unary("Tan"),
+    unary("Tanh"),
+    unary("ThresholdedRelu"),
     // broadcasting
-    broadcast("Add"), broadcast("And"), broadcast("BitShift"), broadcast("BitwiseAnd"), broadcast("BitwiseOr"),
-    broadcast("BitwiseXor"), broadcast("Div"), broadcast("Equal"), broadcast("Greater"), broadcast("GreaterOrEqual"),
-    broadcast("Less"), broadcast("LessOrEqual"), broadcast("Max"), broadcast("Mean"), broadcast("Min"), broadcast("Mod"),
-    broadcast("Mul"), broadcast("Or"), broadcast("Pow"), broadcast("Sub"), broadcast("Sum"),
-    broadcast("Where"), broadcast("Xor"),
+    broadcast("Add"),
+    broadcast("And"),
+    broadcast("BitShift"),
+    broadcast("BitwiseAnd"),
+    broadcast("BitwiseOr"),
+    broadcast("BitwiseXor"),
+    broadcast("Div"),
+    broadcast("Equal"),
+    broadcast("Greater"),
+    broadcast("GreaterOrEqual"),
+    broadcast("Less"),
+    broadcast("LessOrEqual"),
+    broadcast("Max"),
+    broadcast("Mean"),
+    broadcast("Min"),
+    broadcast("Mod"),
+    broadcast("Mul"),
+    broadcast("Or"),
+    broadcast("Pow"),
+    broadcast("Sub"),
+    broadcast("Sum"),
+    broadcast("Where"),
+    broadcast("Xor"),
     {"PRelu", "", propose_prelu, emit_broadcast},
     // linear
     {"MatMul", "", propose_matmul, emit_matmul},
@@ -50,19 +107,33 @@ constexpr auto kRules = std::to_array<Rule>({
     {"LRN", "", propose_lrn, emit_same},
     one_axis("LpNormalization"),
     // pooling and resampling
-    pool("AveragePool"), pool("GlobalAveragePool"), pool("GlobalLpPool"), pool("GlobalMaxPool"), pool("LpPool"),
+    pool("AveragePool"),
+    pool("GlobalAveragePool"),
+    pool("GlobalLpPool"),
+    pool("GlobalMaxPool"),
+    pool("LpPool"),
     pool("MaxPool"),
     {"DepthToSpace", "", propose_depth_space, emit_same},
     {"SpaceToDepth", "", propose_depth_space, emit_same},
     {"Resize", "", propose_resize, emit_resize},
     {"Upsample", "", propose_resize, emit_resize},
     // reductions and operators along an axis
-    reduce("ReduceL1"), reduce("ReduceL2"), reduce("ReduceLogSum"), reduce("ReduceLogSumExp"), reduce("ReduceMax"),
-    reduce("ReduceMean"), reduce("ReduceMin"), reduce("ReduceProd"), reduce("ReduceSum"), reduce("ReduceSumSquare"),
+    reduce("ReduceL1"),
+    reduce("ReduceL2"),
+    reduce("ReduceLogSum"),
+    reduce("ReduceLogSumExp"),
+    reduce("ReduceMax"),
+    reduce("ReduceMean"),
+    reduce("ReduceMin"),
+    reduce("ReduceProd"),
+    reduce("ReduceSum"),
+    reduce("ReduceSumSquare"),
     {"Softmax", "", propose_softmax, emit_axis_attribute},
     {"LogSoftmax", "", propose_softmax, emit_axis_attribute},
     {"Hardmax", "", propose_softmax, emit_axis_attribute},
-    one_axis("ArgMax"), one_axis("ArgMin"), one_axis("TopK"),
+    one_axis("ArgMax"),
+    one_axis("ArgMin"),
+    one_axis("TopK"),
     {"CumSum", "", propose_cumsum, emit_cumsum},
     // movement
     {"Concat", "", propose_concat, emit_concat},
@@ -74,7 +145,10 @@ constexpr auto kRules = std::to_array<Rule>({
     {"Trilu", "", propose_trailing_axes, emit_same},
     {"Tile", "", propose_tile, emit_tile},
     // shape
-    reshape("Reshape"), reshape("Flatten"), reshape("Squeeze"), reshape("Unsqueeze"),
+    reshape("Reshape"),
+    reshape("Flatten"),
+    reshape("Squeeze"),
+    reshape("Unsqueeze"),
     {"Expand", "", propose_expand, emit_expand},
     // recurrent
     {"LSTM", "", propose_recurrent, emit_same},
@@ -110,7 +184,8 @@ bool same_value(const AttributeValue& a, const AttributeValue& b) {
     const auto& other = std::get<WeightPtr>(b);
     return (*weight)->dims() == other->dims() && (*weight)->same_content(*other);
   }
-  if (std::holds_alternative<std::vector<WeightPtr>>(a) || std::holds_alternative<std::shared_ptr<Graph>>(a) ||
+  if (std::holds_alternative<std::vector<WeightPtr>>(a) ||
+      std::holds_alternative<std::shared_ptr<Graph>>(a) ||
       std::holds_alternative<std::vector<std::shared_ptr<Graph>>>(a))
     return false;
   return a == b;
@@ -121,7 +196,8 @@ bool same_value(const AttributeValue& a, const AttributeValue& b) {
 std::span<const Rule> all_rules() { return kRules; }
 
 const Rule* find_rule(const Node& node) {
-  const auto it = std::ranges::find_if(kRules, [&](const Rule& r) { return r.op_type == node.op_type && r.domain == node.domain; });
+  const auto it = std::ranges::find_if(
+      kRules, [&](const Rule& r) { return r.op_type == node.op_type && r.domain == node.domain; });
   return it == kRules.end() ? nullptr : &*it;
 }
 
@@ -146,7 +222,8 @@ Proposal propose(const Lane& lane) {
   for (const Operand& operand : lane.operands)
     for (const Type& type : operand.types)
       if (!type.has_rank()) return Proposal::refuse("the rank of an operand is not known");
-  if (std::ranges::none_of(lane.operands, &Operand::mapped)) return Proposal::refuse("nothing that it reads differs between models");
+  if (std::ranges::none_of(lane.operands, &Operand::mapped))
+    return Proposal::refuse("nothing that it reads differs between models");
   bool any_output = false;
   for (const auto& types : lane.outputs)
     for (const Type& type : types) {
@@ -160,6 +237,10 @@ Proposal propose(const Lane& lane) {
     for (const Type& type : operand.types)
       if (type.rank() != operand.type().rank() || type.dtype != operand.type().dtype)
         return Proposal::refuse("ranks or element types differ between models");
+  // Without common subexpression elimination (netfuse) members may be one and the same: there is no model
+  // axis then.
+  if (std::ranges::none_of(lane.operands, &Operand::mapped))
+    return Proposal::refuse("its operands are the same for all models");
   Proposal proposal = rule->propose(lane);
   std::erase_if(proposal.options, [&](const Option& option) { return !legal(lane, option); });
   if (proposal.options.empty() && proposal.refusal.empty()) proposal.refusal = "shapes differ between models";

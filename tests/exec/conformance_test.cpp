@@ -39,7 +39,8 @@ void run_all(const char* variable, const std::string& subfolder, size_t floor) {
         << result.name << " passes on the reference evaluator, on the CPU: " << result.detail;
   }
   fmt::print("{}{}: {} passed, {} did not\n", root, subfolder, passed, other);
-  if (filter == nullptr) EXPECT_GE(passed, floor) << "fewer cases pass than before";
+  if (filter != nullptr) return;
+  EXPECT_GE(passed, floor) << "fewer cases pass than before";
 }
 
 TEST(Conformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 1600); }

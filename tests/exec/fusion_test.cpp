@@ -270,6 +270,25 @@ TEST(Fusion, OutputsThatShareMemory) {
   net.check("outputs");
 }
 
+TEST(Fusion, ModelsMoveBetweenBatchAndChannelsInOneCopy) {
+  for (int64_t batch : {1, 2}) {
+    for (int64_t models : {1, 3}) {
+      Net net;
+      // Grouped convolution (distinct), then shared weights over the batch, then grouped again.
+      ValueId x = net.conv(net.input({batch, models * 4, 6, 5}), models * 4, models * 4, 3, models);
+      x = net.conv(net.node("Reshape", {x, net.shape({-1, 4, 6, 5})}), 4, 8);
+      x = net.conv(net.node("Reshape", {x, net.shape({-1, models * 8, 6, 5})}), models * 8, models * 4, 3,
+                   models);
+      net.output(x);
+      size_t copies = 0;
+      const ExecPlan plan = net.plan();
+      for (const Step& step : plan.steps) copies += step.kind == StepKind::kReorder ? 1 : 0;
+      EXPECT_EQ(copies, models == 1 ? 2u : 4u) << to_string(plan);  // in, twice between, out
+      net.check("batch " + std::to_string(batch) + " models " + std::to_string(models));
+    }
+  }
+}
+
 TEST(Fusion, ChannelsLastMeetsEverything) {
   // A convolution's value read by a reduction, a softmax, a broadcast, a concat over channels and a reshape.
   Net net;
@@ -282,6 +301,9 @@ TEST(Fusion, ChannelsLastMeetsEverything) {
   net.output(net.node("Reshape", {y, net.shape({2, -1})}));
   net.output(net.node("Add", {y, net.weight({2, 7, 6, 5})}));
   net.output(net.node("Add", {y, net.weight({6, 5})}));
+  const ValueId larger =
+      net.node("Resize", {y, kNoValue, net.weight({4}, {1, 1, 2, 2})}, {{"mode", std::string("linear")}});
+  net.output(net.conv(larger, 7, 4));
   net.check("layouts");
 }
 
@@ -290,7 +312,23 @@ TEST(Plan, IsPrintedStepByStep) {
   const ValueId y = net.conv(net.input({1, 3, 8, 8}), 3, 4);
   const ValueId z = net.node("Relu", {net.node("Add", {net.conv(y, 4, 4), y})});
   net.output(net.node("Flatten", {net.node("GlobalAveragePool", {z})}));
-  EXPECT_EQ(to_string(net.plan()), R"()");
+  EXPECT_EQ(to_string(net.plan()), R"(   0 reorder Reorder
+       in:  x0:float32[1,3,8,8] input0
+       out: x0:float32[1,3,8,8] channels-last @1024
+   1 kernel  Conv
+       in:  x0:float32[1,3,8,8] channels-last @1024, w1:float32[4,3,3,3] constant0, w2:float32[4] constant1
+       out: v4:float32[1,4,8,8] channels-last @0
+   2 kernel  Conv {add(r0,r1) relu(r2)}
+       in:  v4:float32[1,4,8,8] channels-last @0, w5:float32[4,4,3,3] constant2, w6:float32[4] constant3, v4:float32[1,4,8,8] channels-last @0
+       out: v12:float32[1,4,8,8] channels-last @1024
+   3 kernel  GlobalAveragePool
+       in:  v12:float32[1,4,8,8] channels-last @1024
+       out: v14:float32[1,4,1,1] output0
+   4 view    Flatten
+       in:  v14:float32[1,4,1,1] output0
+       out: v16:float32[1,4] output0
+arena 2048 B, outputs 16 B
+)");
 }
 
 }  // namespace

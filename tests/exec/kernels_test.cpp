@@ -249,6 +249,33 @@ TEST(Kernels, Movement) {
   check({"DepthToSpace", {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}, {input({1, 8, 3, 4})}});
 }
 
+TEST(Kernels, Resize) {
+  const Operand scales{.dims = {4}, .constant = true, .values = {1, 1, 2, 1.7}};
+  for (const char* mode : {"nearest", "linear"}) {
+    for (const char* transform :
+         {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"}) {
+      const std::vector<std::pair<std::string, AttributeValue>> attributes = {
+          {"mode", std::string(mode)}, {"coordinate_transformation_mode", std::string(transform)}};
+      check({"Resize", attributes, {input({2, 3, 5, 7}), absent(), scales}, 19});
+      check({"Resize", attributes, {input({2, 3, 5, 7}), absent(), absent(), ints({2, 3, 3, 10})}, 19});
+      check({"Resize", attributes, {input({1, 3, 1, 6}), absent(), absent(), ints({1, 3, 4, 1})}, 19});
+    }
+    check({"Resize", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 10});
+    check({"Upsample", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 9});
+  }
+  for (const char* nearest : {"floor", "ceil", "round_prefer_ceil", "round_prefer_floor"}) {
+    check({"Resize",
+           {{"nearest_mode", std::string(nearest)}},
+           {input({1, 2, 6, 6}), absent(), absent(), ints({1, 2, 4, 9})},
+           19});
+  }
+  check({.op = "Resize",
+         .attributes = {{"mode", std::string("cubic")}},
+         .operands = {input({1, 2, 6, 6}), absent(), absent(), ints({1, 2, 4, 9})},
+         .opset = 19,
+         .on_host = true});
+}
+
 TEST(Kernels, Gather) {
   const Operand picks{.dims = {2, 3}, .dtype = DType::kInt64, .values = {0, 3, -1, 2, 1, 0}};
   for (int64_t axis : {0, 1, -1}) check({"Gather", {{"axis", axis}}, {weight({4, 5, 6}), picks}});

@@ -1,13 +1,13 @@
 // ONNX's operator conformance tests: folders with model.onnx and test_data_set_*/{input,output}_*.pb.
 #pragma once
 
+#include <mts/executor.h>
+
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <mts/executor.h>
 
 namespace mts::test {
 

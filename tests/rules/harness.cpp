@@ -1,5 +1,13 @@
 #include "tests/rules/harness.h"
 
+#include "ref/interpreter.h"
+#include "rules/rule.h"
+#include "stitch/constants.h"
+#include "stitch/relayout.h"
+#include "tests/rules/values.h"
+
+#include <mts/tensor.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,14 +19,6 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
-
-#include <mts/tensor.h>
-
-#include "ref/interpreter.h"
-#include "rules/rule.h"
-#include "stitch/constants.h"
-#include "stitch/relayout.h"
-#include "tests/rules/values.h"
 
 namespace mts::testing {
 namespace {
@@ -67,8 +67,10 @@ std::vector<Setting> settings_of(const RuleCase& rule_case) {
     std::vector<Sizes> bindings;
     for (const int64_t batch : {int64_t{1}, int64_t{2}, m, int64_t{5}}) {
       const Sizes sizes = sizes_with(members, {{'N', batch}, {'H', 6}, {'W', 5}, {'S', 3}, {'T', 4}});
-      if (!(batch == m && m == 2)) settings.push_back({prefix + "N=" + std::to_string(batch), members, "", {sizes}});
-      bindings.push_back(sizes_with(members, {{'N', batch}, {'H', 5 + batch}, {'W', 6}, {'S', batch == 5 ? 1 : 2}, {'T', m}}));
+      if (!(batch == m && m == 2))
+        settings.push_back({prefix + "N=" + std::to_string(batch), members, "", {sizes}});
+      bindings.push_back(sizes_with(
+          members, {{'N', batch}, {'H', 5 + batch}, {'W', 6}, {'S', batch == 5 ? 1 : 2}, {'T', m}}));
     }
     std::vector<Sizes> batches;
     for (const int64_t batch : {int64_t{1}, m, int64_t{5}})
@@ -96,9 +98,9 @@ Type type_with(const Slot& slot, const Sizes& sizes, size_t member, const std::s
   Shape shape;
   for (const std::string& part : parts_of(slot.dims)) {
     const bool symbol = is_letter(part) && symbolic.find(part[0]) != std::string::npos;
-    shape.push_back(symbol               ? Dim::symbolic(part)
+    shape.push_back(symbol            ? Dim::symbolic(part)
                     : is_letter(part) ? Dim::known(sizes.at(part[0])[member])
-                                         : Dim::known(std::stoll(part)));
+                                      : Dim::known(std::stoll(part)));
   }
   return Type::tensor(slot.dtype, std::move(shape));
 }
@@ -114,7 +116,10 @@ std::vector<Placement> every_placement(int32_t rank) {
 class Trial {
  public:
   Trial(const RuleCase& rule_case, const std::string& mapping, const Setting& setting)
-      : case_(rule_case), mapping_(mapping), setting_(setting), env_{.opset = rule_case.opset, .opsets = {}, .run_subgraph = {}, .seed = 0} {}
+      : case_(rule_case),
+        mapping_(mapping),
+        setting_(setting),
+        env_{.opset = rule_case.opset, .opsets = {}, .run_subgraph = {}, .seed = 0} {}
 
   // False when the setting makes no sense for the mapping.
   bool prepare();
@@ -143,7 +148,8 @@ Tensor Trial::value_of(size_t slot, size_t member, const Sizes& sizes) const {
   const Slot& s = case_.slots[slot];
   if (s.fixed != nullptr) return Tensor::from_weight(*s.fixed);
   const size_t owner = mapped(slot) ? member : 0;
-  return random_tensor(s.dtype, dims_of(s, sizes, member), s.low, s.high, static_cast<uint32_t>(1000 * slot + owner + 7));
+  return random_tensor(s.dtype, dims_of(s, sizes, member), s.low, s.high,
+                       static_cast<uint32_t>(1000 * slot + owner + 7));
 }
 
 Result<std::vector<Datum>> Trial::single(size_t member, const Sizes& sizes) const {
@@ -158,15 +164,15 @@ Result<std::vector<Datum>> Trial::single(size_t member, const Sizes& sizes) cons
   return evaluate(nodes_[member], pointers, env_);
 }
 
-// Sizes of the outputs: those that are a letter's size in two bindings are the letter, those that never change are numbers,
-// others are symbols of their own.
+// Sizes of the outputs: those that are a letter's size in two bindings are the letter, those that never
+// change are numbers, others are symbols of their own.
 bool Trial::infer_outputs() {
   Sizes probes[2];
   for (int i = 0; i < 2; ++i) {
     probes[i] = setting_.bindings.front();
     for (size_t letter = 0; letter < kVarying.size(); ++letter)
       if (setting_.symbolic.find(kVarying[letter]) != std::string::npos)
-        probes[i][kVarying[letter]].assign(setting_.members, 16 + 3 * static_cast<int64_t>(letter) + 40 * i);
+        probes[i][kVarying[letter]].assign(setting_.members, 16 + 3 * static_cast<int64_t>(letter) + 8 * i);
   }
   lane_.outputs.assign(case_.outputs, {});
   for (size_t member = 0; member < setting_.members; ++member) {
@@ -185,7 +191,8 @@ bool Trial::infer_outputs() {
         }
         std::string symbol = "o" + std::to_string(output) + "." + std::to_string(axis);
         for (const char letter : setting_.symbolic)
-          if (probes[0][letter][member] == a->dims()[axis] && probes[1][letter][member] == b->dims()[axis]) symbol = letter;
+          if (probes[0][letter][member] == a->dims()[axis] && probes[1][letter][member] == b->dims()[axis])
+            symbol = letter;
         shape.push_back(Dim::symbolic(symbol));
       }
       lane_.outputs[output].push_back(Type::tensor(a->dtype(), std::move(shape)));
@@ -201,7 +208,8 @@ bool Trial::prepare() {
   for (const char letter : setting_.symbolic) {
     bool in_constant = false, in_activation = false;
     for (size_t slot = 0; slot < case_.slots.size(); ++slot)
-      if (present(slot) && has_letter(case_.slots[slot], letter)) (constant(slot) ? in_constant : in_activation) = true;
+      if (present(slot) && has_letter(case_.slots[slot], letter))
+        (constant(slot) ? in_constant : in_activation) = true;
     if (in_activation && !in_constant) symbolic += letter;
     used |= in_activation && !in_constant;
   }
@@ -213,13 +221,16 @@ bool Trial::prepare() {
   for (size_t slot = 0; slot < case_.slots.size(); ++slot) {
     if (!present(slot) || mapped(slot)) continue;  // what is the same for all has one size
     for (const auto& [letter, values] : sizes)
-      if (has_letter(case_.slots[slot], letter) && std::ranges::adjacent_find(values, std::ranges::not_equal_to{}) != values.end()) return false;
+      if (has_letter(case_.slots[slot], letter) &&
+          std::ranges::adjacent_find(values, std::ranges::not_equal_to{}) != values.end())
+        return false;
   }
   Node node;
   node.op_type = case_.op;
   node.name = "node";
   node.attributes = case_.attributes;
-  for (size_t slot = 0; slot < case_.slots.size(); ++slot) node.inputs.push_back(present(slot) ? ValueId(slot) : kNoValue);
+  for (size_t slot = 0; slot < case_.slots.size(); ++slot)
+    node.inputs.push_back(present(slot) ? ValueId(slot) : kNoValue);
   while (!node.inputs.empty() && node.inputs.back() == kNoValue) node.inputs.pop_back();
   for (size_t output = 0; output < case_.outputs; ++output) node.outputs.push_back(ValueId(100 + output));
   nodes_.assign(setting_.members, node);
@@ -274,11 +285,13 @@ void Trial::run(const Option& option) {
       ASSERT_TRUE(operand.once()) << "operand " << slot << " is asked for once";
       operands.push_back(input(graph, builder, slot, 0));
     } else if (operand.once()) {
-      operands.push_back(repeat(input(graph, builder, slot, 0), operand.type(), setting_.members, form.placement, builder));
+      operands.push_back(
+          repeat(input(graph, builder, slot, 0), operand.type(), setting_.members, form.placement, builder));
     } else {
       ASSERT_TRUE(operand.mapped());
       std::vector<ValueId> parts;
-      for (size_t member = 0; member < setting_.members; ++member) parts.push_back(input(graph, builder, slot, member));
+      for (size_t member = 0; member < setting_.members; ++member)
+        parts.push_back(input(graph, builder, slot, member));
       operands.push_back(assemble(parts, operand.types, form.placement, false, builder));
     }
   }
@@ -292,7 +305,8 @@ void Trial::run(const Option& option) {
     const Type promised = fused_type(lane_.outputs[output], option.outputs[output].placement);
     EXPECT_EQ(to_string(graph.value(outputs[output]).type), to_string(promised));
     graph.add_output(outputs[output]);
-    for (const ValueId part : extract(outputs[output], lane_.outputs[output], option.outputs[output].placement, builder))
+    for (const ValueId part :
+         extract(outputs[output], lane_.outputs[output], option.outputs[output].placement, builder))
       graph.add_output(part);
   }
   graph.erase_dead_nodes();
@@ -301,7 +315,9 @@ void Trial::run(const Option& option) {
   ASSERT_TRUE(sound) << sound.error().to_string();
   size_t stored = 0, unique = 1024;
   for (size_t i = 0; i < graph.value_count(); ++i)
-    if (const WeightPtr& w = graph.value(static_cast<ValueId>(i)).weight; w != nullptr && is_float(w->dtype())) stored += w->byte_size();
+    if (const WeightPtr& w = graph.value(static_cast<ValueId>(i)).weight;
+        w != nullptr && is_float(w->dtype()))
+      stored += w->byte_size();
   for (const Operand& operand : lane_.operands)
     for (const WeightPtr& w : operand.weights) unique += w->byte_size();
   EXPECT_LE(stored, unique) << "weights are stored more than once";
@@ -309,7 +325,8 @@ void Trial::run(const Option& option) {
 
   for (const Sizes& sizes : setting_.bindings) {
     std::string text;
-    for (const char letter : setting_.symbolic) text += std::string(1, letter) + "=" + std::to_string(sizes.at(letter)[0]) + " ";
+    for (const char letter : setting_.symbolic)
+      text += std::string(1, letter) + "=" + std::to_string(sizes.at(letter)[0]) + " ";
     SCOPED_TRACE(text);
     std::vector<Datum> data;
     for (const auto& [slot, member] : inputs_) data.emplace_back(value_of(slot, member, sizes));
@@ -330,7 +347,8 @@ void Trial::run(const Option& option) {
         EXPECT_EQ(whole.dims(), *dims) << "the type of the fused output is wrong";
       }
       for (size_t member = 0; member < setting_.members; ++member) {
-        const std::string difference = compare(*(*fused)[next++].tensor(), *singles[member][output].tensor(), case_.exact ? 0 : 1e-5);
+        const std::string difference =
+            compare(*(*fused)[next++].tensor(), *singles[member][output].tensor(), case_.exact ? 0 : 1e-5);
         ASSERT_EQ(difference, "") << "output " << output << " of member " << member;
       }
     }
@@ -372,9 +390,12 @@ Slot optional(Slot slot) {
 }
 Slot numbers(std::vector<int64_t> values) {
   const auto count = static_cast<int64_t>(values.size());
-  return {.dims = std::to_string(count), .kinds = "O", .dtype = DType::kInt64, .fixed = Weight::int64s(values)};
+  return {
+      .dims = std::to_string(count), .kinds = "O", .dtype = DType::kInt64, .fixed = Weight::int64s(values)};
 }
-Slot number(int64_t value) { return {.dims = "", .kinds = "O", .dtype = DType::kInt64, .fixed = Weight::int64_scalar(value)}; }
+Slot number(int64_t value) {
+  return {.dims = "", .kinds = "O", .dtype = DType::kInt64, .fixed = Weight::int64_scalar(value)};
+}
 Slot fixed_floats(std::vector<float> values) {
   const auto count = static_cast<int64_t>(values.size());
   return {.dims = std::to_string(count), .kinds = "O", .fixed = Weight::floats(values, {count})};
@@ -385,8 +406,8 @@ void PrintTo(const RuleCase& rule_case, std::ostream* out) { *out << rule_case.n
 
 std::vector<RuleCase> all_cases() {
   std::vector<RuleCase> all;
-  for (const auto& family : {elementwise_cases(), linear_cases(), convolution_cases(), normalization_cases(), axis_cases(),
-                             movement_cases(), shape_cases(), other_cases()})
+  for (const auto& family : {elementwise_cases(), linear_cases(), convolution_cases(), normalization_cases(),
+                             axis_cases(), movement_cases(), shape_cases(), other_cases()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }
@@ -394,8 +415,10 @@ std::vector<RuleCase> all_cases() {
 void check(const RuleCase& rule_case) {
   const auto mappings = mappings_of(rule_case);
   std::set<std::string> known(mappings.begin(), mappings.end());
-  for (const Expected& expected : rule_case.legal) ASSERT_TRUE(known.contains(expected.mapping)) << "no mapping " << expected.mapping;
-  for (const std::string& mapping : rule_case.refused) ASSERT_TRUE(known.contains(mapping)) << "no mapping " << mapping;
+  for (const Expected& expected : rule_case.legal)
+    ASSERT_TRUE(known.contains(expected.mapping)) << "no mapping " << expected.mapping;
+  for (const std::string& mapping : rule_case.refused)
+    ASSERT_TRUE(known.contains(mapping)) << "no mapping " << mapping;
   size_t options = 0;
   for (const std::string& mapping : mappings) {
     SCOPED_TRACE("mapping " + mapping);
@@ -410,7 +433,8 @@ void check(const RuleCase& rule_case) {
       std::set<std::string> offered;
       std::string list;
       for (const Option& option : proposal.options) {
-        EXPECT_TRUE(offered.insert(describe(option) + std::to_string(option.variant)).second) << "offered twice: " << describe(option);
+        EXPECT_TRUE(offered.insert(describe(option) + std::to_string(option.variant)).second)
+            << "offered twice: " << describe(option);
         list += "  " + describe(option) + "\n";
         trial.run(option);
         if (::testing::Test::HasFailure()) return;
@@ -423,7 +447,8 @@ void check(const RuleCase& rule_case) {
       const bool ragged = setting.name.find("ragged") != std::string::npos;
       for (const Expected& expected : rule_case.legal) {
         if (expected.mapping != mapping || ragged) continue;
-        const bool found = std::ranges::any_of(proposal.options, [&](const Option& o) { return describe(o) == expected.option; });
+        const bool found = std::ranges::any_of(
+            proposal.options, [&](const Option& o) { return describe(o) == expected.option; });
         EXPECT_TRUE(found) << "not offered: " << expected.option << "\nbut:\n" << list;
       }
       if (std::ranges::find(rule_case.refused, mapping) != rule_case.refused.end()) {

@@ -1,20 +1,21 @@
-// Runs the rules on hand-built lanes: for every mapping of the operands and every placement at hand, whatever a rule
-// offers is emitted, run with the reference evaluator and compared with the members run one by one.
+// Runs the rules on hand-built lanes: for every mapping of the operands and every placement at hand, whatever
+// a rule offers is emitted, run with the reference evaluator and compared with the members run one by one.
 #pragma once
+
+#include <mts/graph.h>
+#include <mts/weight.h>
 
 #include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <mts/graph.h>
-#include <mts/weight.h>
-
 namespace mts::testing {
 
 // One operand position.
 struct Slot {
-  // Sizes, comma-separated: a number, or a letter. N, H, W, S and T vary and may be symbolic; K, L are static sizes.
+  // Sizes, comma-separated: a number, or a letter. N, H, W, S and T vary and may be symbolic; K, L are static
+  // sizes.
   std::string dims;
   // What the operand may be: o once, m mapped (activations), O once, M mapped (constants), - absent.
   std::string kinds = "om";

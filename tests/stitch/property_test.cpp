@@ -1,5 +1,9 @@
-// Random families x strategies: the fused model computes what the originals compute, and stores nothing twice.
-// MTS_STITCH_SEEDS=FIRST:LAST in the environment runs other seeds than the fixed ones.
+// Random families x strategies: the fused model computes what the originals compute, and stores nothing
+// twice. MTS_STITCH_SEEDS=FIRST:LAST in the environment runs other seeds than the fixed ones.
+#include "ref/interpreter.h"
+#include "tests/rules/values.h"
+#include "tests/stitch/random_networks.h"
+
 #include <mts/stitch.h>
 
 #include <cstdlib>
@@ -7,10 +11,6 @@
 #include <set>
 
 #include <gtest/gtest.h>
-
-#include "ref/interpreter.h"
-#include "tests/rules/values.h"
-#include "tests/stitch/random_networks.h"
 
 namespace mts::testing {
 namespace {
@@ -24,7 +24,8 @@ uint64_t float_bytes(const std::vector<const Model*>& models, bool once) {
   for (const Model* model : models)
     for (size_t i = 0; i < model->graph.value_count(); ++i) {
       const WeightPtr& weight = model->graph.value(static_cast<ValueId>(i)).weight;
-      if (weight == nullptr || weight->dtype() != DType::kFloat32 || weight->dims().empty()) continue;  // generated: 1, epsilon
+      if (weight == nullptr || weight->dtype() != DType::kFloat32 || weight->dims().empty())
+        continue;  // generated: 1, epsilon
       std::string content(weight->byte_size(), '\0');
       weight->read(std::as_writable_bytes(std::span(content)));
       if (seen.insert(std::move(content)).second || !once) bytes += weight->byte_size();
@@ -111,15 +112,21 @@ TEST(RandomNetworks, FusedEqualsOriginals) {
     first = static_cast<uint32_t>(std::stoul(text));
     last = static_cast<uint32_t>(std::stoul(text.substr(text.find(':') + 1)));
   }
-  const std::map<Mode, std::string> modes{{Mode::kAuto, "auto"}, {Mode::kStitch, "stitch"}, {Mode::kNetfuse, "netfuse"}, {Mode::kConcat, "concat"}};
+  const std::map<Mode, std::string> modes{{Mode::kAuto, "auto"},
+                                          {Mode::kStitch, "stitch"},
+                                          {Mode::kNetfuse, "netfuse"},
+                                          {Mode::kConcat, "concat"}};
   int failed = 0;
   for (uint32_t seed = first; seed <= last; ++seed) {
     const Family family = random_family(seed);
     for (const auto& [mode, name] : modes) {
       SCOPED_TRACE(family.description + ", strategy " + name);
-      const int before = ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+      const int before =
+          ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
       check_family(family, mode);
-      failed += ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() > before ? 1 : 0;
+      failed += ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() > before
+                    ? 1
+                    : 0;
       ASSERT_LT(failed, 12) << "enough of it";
     }
   }

@@ -1,19 +1,19 @@
-// Families of random networks that share weights: one random architecture, per model a few steps of its own, per weight
-// a random choice of which models share it.
+// Families of random networks that share weights: one random architecture, per model a few steps of its own,
+// per weight a random choice of which models share it.
 #pragma once
+
+#include <mts/graph.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <mts/graph.h>
 
 namespace mts::testing {
 
 struct Family {
   std::vector<Model> models;
   std::vector<std::string> share_inputs;
-  bool symbolic = false;   // the batch is the symbol N; else static
+  bool symbolic = false;  // the batch is the symbol N; else static
   std::string description;
 };
 

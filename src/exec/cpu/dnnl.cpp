@@ -249,11 +249,26 @@ void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecP
   kernel.bind(argument, std::move(packed));
 }
 
+// A channels-last image seen as [batch, models, channels, pixels], where `other` has the models on the other
+// side.
+static memory::desc by_model(const Dims& dims, const Dims& other) {
+  const int64_t batch = std::min(dims[0], other[0]), channels = std::min(dims[1], other[1]);
+  const int64_t models = std::max(dims[0], other[0]) / batch,
+                pixels = element_count(std::span(dims).subspan(2));
+  const bool in_batch = dims[0] > other[0];
+  const int64_t pixel = in_batch ? channels : models * channels,
+                model = in_batch ? pixels * channels : channels;
+  return memory::desc({batch, models, channels, pixels}, memory::data_type::f32,
+                      memory::dims{models * pixels * channels, model, 1, pixel});
+}
+
 KernelResult make_reorder(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
     const PlanValue& from = plan.value(step.inputs[0]);
     const PlanValue& to = plan.value(step.outputs[0]);
-    const memory::desc source = desc_of(from.dims, from.layout), target = desc_of(to.dims, to.layout);
+    const bool moves_models = from.dims != to.dims;
+    const memory::desc source = moves_models ? by_model(from.dims, to.dims) : desc_of(from.dims, from.layout);
+    const memory::desc target = moves_models ? by_model(to.dims, from.dims) : desc_of(to.dims, to.layout);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const bool small = SmallWork::is_small(4 * element_count(from.dims));

@@ -29,11 +29,19 @@ class LayoutChooser {
   const Dims& dims(ValueIndex v) const { return plan_.value(v).dims; }
 
   void visit(Step& step) {
+    if (step.kind == StepKind::kView && dims(step.inputs[0]) == dims(step.outputs[0])) {
+      return set(step.outputs[0], layout(step.inputs[0]));
+    }
+    if (step.kind == StepKind::kView && moves_models(step)) return relayout(step);
     if (step.kind == StepKind::kHost || step.kind == StepKind::kView) return all_row_major(step);
     if (step.op == "Conv" || step.op == "ConvTranspose") return conv(step);
     const bool follows = step.op == "MaxPool" || step.op == "AveragePool" || step.op == "GlobalMaxPool" ||
                          step.op == "GlobalAveragePool";
     if (follows) return set(step.outputs[0], layout(step.inputs[0]));
+    if (step.op == "Resize" || step.op == "Upsample") {
+      for (size_t i = 1; i < step.inputs.size(); ++i) convert(step.inputs[i], kRowMajor);
+      return set(step.outputs[0], layout(step.inputs[0]));
+    }
     if (step.op == "Elementwise") return elementwise(step);
     if (step.op.starts_with("Reduce")) {
       for (size_t i = 1; i < step.inputs.size(); ++i) convert(step.inputs[i], kRowMajor);
@@ -75,6 +83,23 @@ class LayoutChooser {
       convert(input, whole_size ? wanted : kRowMajor);
     }
     set(step.outputs[0], wanted);
+  }
+
+  // A Reshape that moves models between the batch and the channels of a channels-last image: [B,M*C,H,W] <->
+  // [B*M,C,H,W].
+  bool moves_models(const Step& step) const {
+    const Dims &from = dims(step.inputs[0]), &to = dims(step.outputs[0]);
+    if (layout(step.inputs[0]) != kChannelsLast || from.size() != to.size() || to[0] == 0) return false;
+    if (!std::equal(from.begin() + 2, from.end(), to.begin() + 2)) return false;
+    return to[0] % from[0] == 0 || from[0] % to[0] == 0;
+  }
+  // One copy within the layout instead of two out of it and back.
+  void relayout(Step& step) {
+    step.kind = StepKind::kReorder;
+    step.op = "Reorder";
+    step.inputs.resize(1);
+    step.node_inputs = 1;
+    set(step.outputs[0], kChannelsLast);
   }
 
   bool along_batch(const Step& step) const {

@@ -245,7 +245,7 @@ float sum_of(const float* x, long n) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-  return fold(lanes, [](float x, float y) { return x + y; });
+  return fold(lanes, [](float p, float q) { return p + q; });
 }
 
 float sum_of_squares_of(const float* x, long n, float shift) {
@@ -255,7 +255,7 @@ float sum_of_squares_of(const float* x, long n, float shift) {
     for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
-  return fold(lanes, [](float x, float y) { return x + y; });
+  return fold(lanes, [](float p, float q) { return p + q; });
 }
 
 float max_of(const float* x, long n) {
@@ -267,7 +267,7 @@ float max_of(const float* x, long n) {
       lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
   }
   for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
-  return fold(lanes, [](float x, float y) { return y > x || y != y ? y : x; });
+  return fold(lanes, [](float p, float q) { return q > p || q != q ? q : p; });
 }
 
 void softmax_of(float* out, const float* x, long n) {
