@@ -157,7 +157,7 @@ Tensor draw(const Drawing& drawing, uint64_t seed, const std::string& stream) {
   Random random(seed, stream);
   Tensor tensor(drawing.dtype, drawing.dims);
   const auto real = [&](int64_t) {
-    if (!drawing.range) return random.normal();
+    if (!drawing.range) return random.normal() + drawing.shift;
     return drawing.range->first + (drawing.range->second - drawing.range->first) * random.uniform();
   };
   const int64_t row = drawing.dims.empty() ? 1 : std::max<int64_t>(drawing.dims.back(), 1);

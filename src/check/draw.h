@@ -24,9 +24,10 @@ Usage intersect(const Usage& a, const Usage& b);
 struct Drawing {
   DType dtype = DType::kUndefined;
   Dims dims;
-  Usage usage;
-  std::optional<std::pair<double, double>> range;  // [low, high), given by the user
-  bool mask = false;                               // mostly ones, never all zeros in a row
+  Usage usage = {};
+  std::optional<std::pair<double, double>> range = {};  // [low, high), given by the user
+  double shift = 0;   // added to floats that have no range: reaches other branches
+  bool mask = false;  // mostly ones, never all zeros in a row
 };
 // The same tensor for the same arguments on every platform. `stream` tells inputs apart.
 Tensor draw(const Drawing& drawing, uint64_t seed, const std::string& stream);

@@ -172,7 +172,7 @@ std::vector<NamedType> InputSource::undrawn() const {
   return result;
 }
 
-Result<std::vector<Datum>> InputSource::make(const Binding& binding) const {
+Result<std::vector<Datum>> InputSource::make(const Binding& binding, int draw) const {
   std::vector<Datum> data;
   for (size_t i = 0; i < specs_.size(); ++i) {
     if (loaded_[i]) {
@@ -181,9 +181,10 @@ Result<std::vector<Datum>> InputSource::make(const Binding& binding) const {
     }
     const InputSpec& spec = specs_[i];
     MTS_ASSIGN(Dims dims, bind(spec.name, spec.type, binding));
-    Drawing drawing{spec.type.dtype, std::move(dims), spec.usage, ranges_[i], false};
+    Drawing drawing{spec.type.dtype, std::move(dims), spec.usage, ranges_[i]};
+    drawing.shift = draw < 2 ? 0 : draw % 2 == 0 ? -2 : 2;
     drawing.mask = !is_float(drawing.dtype) && is_mask(spec);
-    data.emplace_back(draw(drawing, seed_, spec.name));
+    data.emplace_back(check::draw(drawing, seed_ + static_cast<uint64_t>(draw), spec.name));
   }
   return data;
 }

@@ -50,8 +50,8 @@ class InputSource {
   std::vector<std::string> symbols() const;        // of all inputs, loaded ones included
   std::vector<NamedType> undrawn() const;          // inputs whose dimensions still have to be bound
   const Binding& fixed() const { return fixed_; }  // by the sizes of the loaded ones
-  // In the order of the specs.
-  Result<std::vector<Datum>> make(const Binding& binding) const;
+  // In the order of the specs. Other draws give other numbers, from the second on around another mean.
+  Result<std::vector<Datum>> make(const Binding& binding, int draw = 0) const;
 
  private:
   std::vector<InputSpec> specs_;

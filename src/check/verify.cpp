@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <set>
 #include <utility>
 
@@ -73,9 +74,76 @@ class Degeneracy {
   std::map<std::string, Seen> seen_;
 };
 
+// The same model with more outputs.
+Model with_outputs(const Model& model, const std::vector<ValueId>& values) {
+  Model copy;
+  copy.name = model.name;
+  copy.path = model.path;
+  copy.ir_version = model.ir_version;
+  copy.opsets = model.opsets;
+  copy.graph = std::move(*model.graph.clone());
+  for (const ValueId value : values) copy.graph.add_output(value);
+  return copy;
+}
+
+// Which branches of the originals' If nodes were taken: a branch that never ran was not compared.
+class BranchCoverage {
+ public:
+  // Conditions to be watched, as outputs after the model's own.
+  std::vector<ValueId> watch(size_t model, const Model& original) {
+    std::vector<ValueId> conditions;
+    const Graph& graph = original.graph;
+    for (const NodeId id : graph.order()) {
+      const Node& node = graph.node(id);
+      if (!node.is("If") || graph.value(node.inputs[0]).is_constant() || graph.is_output(node.inputs[0]))
+        continue;
+      conditions.push_back(node.inputs[0]);
+      seen_[model].push_back({fmt::format("{}: {}", original.name, node.label()), false, false});
+    }
+    return conditions;
+  }
+
+  // Takes the conditions off the outputs again.
+  void note(size_t model, size_t outputs, std::vector<Datum>& data) {
+    for (size_t i = outputs; i < data.size(); ++i) {
+      const Tensor* condition = data[i].tensor();
+      if (condition == nullptr || condition->dtype() != DType::kBool || condition->element_count() != 1)
+        continue;
+      Branches& branches = seen_[model][i - outputs];
+      (*condition->as<uint8_t>() != 0 ? branches.then_ran : branches.else_ran) = true;
+    }
+    data.resize(outputs);
+  }
+
+  bool complete() const { return warnings().empty(); }
+
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> result;
+    for (const auto& [model, all] : seen_) {
+      for (const auto& [label, then_ran, else_ran] : all) {
+        if (then_ran && else_ran) continue;
+        result.push_back(
+            fmt::format("{}: the {} branch never ran and was not compared; --range, --seed or --inputs "
+                        "may reach it",
+                        label, then_ran ? "else" : "then"));
+      }
+    }
+    return result;
+  }
+
+ private:
+  struct Branches {
+    std::string label;
+    bool then_ran, else_ran;
+  };
+  std::map<size_t, std::vector<Branches>> seen_;
+};
+
 bool is_about_the_machine(ErrorCode code) {
   return code == ErrorCode::kUnsupported || code == ErrorCode::kDevice || code == ErrorCode::kInternal;
 }
+
+constexpr int kDraws = 4;
 
 class Verification {
  public:
@@ -90,9 +158,11 @@ class Verification {
         InputSource inputs,
         InputSource::open(pairing_.specs(), {options_.ranges, {}, options_.inputs_directory, options_.seed}));
     MTS_ASSIGN(const std::vector<std::vector<Binding>> trials, trials_for(inputs));
-    for (const Model& original : originals_) {
-      MTS_ASSIGN(sessions_.emplace_back(), factory_(original));
-      tolerances_.push_back(tolerances_of(original.graph));
+    for (size_t m = 0; m < originals_.size(); ++m) {
+      const std::vector<ValueId> conditions = branches_.watch(m, originals_[m]);
+      if (!conditions.empty()) watched_.push_back(with_outputs(originals_[m], conditions));
+      MTS_ASSIGN(sessions_.emplace_back(), factory_(conditions.empty() ? originals_[m] : watched_.back()));
+      tolerances_.push_back(tolerances_of(originals_[m].graph));
     }
     MTS_ASSIGN(fused_session_, factory_(fused_));
     Error last;
@@ -110,6 +180,7 @@ class Verification {
         MTS_ASSIGN(Run run, compare_all(data, *references));
         run.binding = alternatives[i];
         report_.runs.push_back(std::move(run));
+        MTS_TRY(reach_branches(inputs, alternatives[i]));
       }
       if (!ran) {
         report_.warnings.push_back(
@@ -122,6 +193,7 @@ class Verification {
           "--inputs give others";
       return tl::unexpected(last);
     }
+    std::ranges::move(branches_.warnings(), std::back_inserter(report_.warnings));
     std::ranges::move(degeneracy_.warnings(), std::back_inserter(report_.warnings));
     return std::move(report_);
   }
@@ -148,6 +220,19 @@ class Verification {
     return trials;
   }
 
+  // More draws while branches are left that never ran.
+  Result<void> reach_branches(const InputSource& inputs, const Binding& binding) {
+    for (int draw = 1; draw < kDraws && !branches_.complete(); ++draw) {
+      MTS_ASSIGN(const std::vector<Datum> data, inputs.make(binding, draw));
+      const auto references = run_originals(data);
+      if (!references) return {};  // not with these numbers
+      MTS_ASSIGN(Run run, compare_all(data, *references));
+      run.binding = binding;
+      report_.runs.push_back(std::move(run));
+    }
+    return {};
+  }
+
   Result<std::vector<std::vector<Datum>>> run_originals(const std::vector<Datum>& data) {
     std::vector<std::vector<Datum>> results;
     for (size_t m = 0; m < originals_.size(); ++m) {
@@ -158,6 +243,7 @@ class Verification {
           error.where.file = originals_[m].path.empty() ? originals_[m].name : originals_[m].path;
         return tl::unexpected(std::move(error));
       }
+      branches_.note(m, originals_[m].graph.outputs().size(), *outputs);
       results.push_back(std::move(*outputs));
     }
     return results;
@@ -197,13 +283,7 @@ class Verification {
     const Model& original = originals_[m];
     const std::optional<IndexOutput> index = index_output(original.graph, position);
     if (!index || reference.tensor() == nullptr || fused.tensor() == nullptr) return false;
-    Model instrumented;
-    instrumented.name = original.name;
-    instrumented.path = original.path;
-    instrumented.ir_version = original.ir_version;
-    instrumented.opsets = original.opsets;
-    instrumented.graph = std::move(*original.graph.clone());
-    instrumented.graph.add_output(index->data);
+    const Model instrumented = with_outputs(original, {index->data});
     MTS_ASSIGN(const std::unique_ptr<Session> session, factory_(instrumented));
     MTS_ASSIGN(const std::vector<Datum> outputs, session->run(pairing_.inputs_of(m, data)));
     const Tensor* values = outputs.back().tensor();
@@ -221,6 +301,8 @@ class Verification {
   std::vector<std::unique_ptr<Session>> sessions_;
   std::unique_ptr<Session> fused_session_;
   std::vector<std::vector<Tolerance>> tolerances_;
+  std::deque<Model> watched_;  // sessions refer to them
+  BranchCoverage branches_;
   Degeneracy degeneracy_;
   VerifyReport report_;
 };

@@ -42,7 +42,7 @@ TEST(Draw, KeepsToRanges) {
 TEST(Draw, FillsEveryType) {
   for (int32_t number = 1; number <= 26; ++number) {
     const auto dtype = static_cast<DType>(number);
-    const Tensor tensor = draw({dtype, {64}, {}, {}}, 1, "x");
+    const Tensor tensor = draw({.dtype = dtype, .dims = {64}}, 1, "x");
     SCOPED_TRACE(name_of(dtype));
     if (dtype == DType::kString) {
       EXPECT_NE(tensor.strings()[0], "");
@@ -58,7 +58,7 @@ TEST(Draw, FillsEveryType) {
 }
 
 TEST(Draw, MasksNeverHideAWholeRow) {
-  const std::vector<double> mask = drawn({DType::kInt64, {50, 4}, {}, {}, true});
+  const std::vector<double> mask = drawn({.dtype = DType::kInt64, .dims = {50, 4}, .mask = true});
   EXPECT_TRUE(std::ranges::count(mask, 0.0) > 0);
   for (size_t i = 0; i < mask.size(); i += 4) EXPECT_EQ(mask[i], 1);
 }

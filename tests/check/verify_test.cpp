@@ -341,6 +341,34 @@ TEST(Verify, TriesOtherSizesWhenTheOriginalDoesNotRun) {
   EXPECT_EQ(report.runs[1].binding.at("N"), report.runs[1].binding.at("M"));
 }
 
+constexpr const char* kBranching = R"(m (float[4] x) => (float[4] y) <float limit = {%s}> {
+    s = ReduceSum<keepdims = 0>(x) c = Greater(s, limit)
+    y = If(c) <then_branch = t () => (float[4] a) { a = Relu(x) }, else_branch = e () => (float[4] b) { b = Neg(x) }> })";
+
+// A branch that the first inputs do not take is reached by others, or said to be unproven.
+TEST(Verify, TriesToReachEveryBranch) {
+  std::vector<Model> models;
+  models.push_back(parse("a", replaced(kBranching, "%s", "2.5")));
+  std::string text = replaced(replaced(kBranching, "%s", "2.5"), "(float[4] x) => (float[4] y)",
+                              R"((float[4] "a/x") => (float[4] "a/y"))");
+  for (const char* from : {"0>(x)", "Relu(x)", "Neg(x)"}) {
+    std::string to = from;
+    to.replace(to.find("(x)"), 3, "(\"a/x\")");
+    text = replaced(text, from, to);
+  }
+  text = replaced(text, "    y = If", "    \"a/y\" = If");
+  const VerifyReport right = report_of(parse("fused", text), models);
+  EXPECT_TRUE(right.passed());
+  EXPECT_THAT(right.warnings, IsEmpty());
+  EXPECT_FALSE(report_of(parse("fused", replaced(text, "Relu(", "Neg(")), models).passed());
+  EXPECT_FALSE(report_of(parse("fused", replaced(text, "Neg(", "Abs(")), models).passed());
+
+  std::vector<Model> unreachable;
+  unreachable.push_back(parse("a", replaced(kBranching, "%s", "1000.0")));
+  const VerifyReport partly = report_of(parse("fused", replaced(text, "2.5", "1000.0")), unreachable);
+  EXPECT_THAT(partly.warnings, Contains(HasSubstr("the then branch never ran")));
+}
+
 TEST(Verify, DrawsIndicesThatExist) {
   std::vector<Model> models;
   models.push_back(parse("a",
