@@ -140,7 +140,7 @@ TEST(Interpreter, SessionRefusesUnknownOperatorsAtOnce) {
   EXPECT_THAT(session.error().to_string(), HasSubstr("some.domain.Strange"));
 }
 
-// docs/operators.md is generated: MTS_UPDATE_GOLDENS=1 rewrites it.
+// src/ref/operators.md is generated: MTS_UPDATE_GOLDENS=1 rewrites it.
 TEST(Interpreter, SupportedOperatorsTableIsUpToDate) {
   const std::string text =
       "# Operators of the reference evaluator\n\nGenerated from the tables in `src/ref`; the device `ref` "
@@ -148,7 +148,7 @@ TEST(Interpreter, SupportedOperatorsTableIsUpToDate) {
       supported_operators_markdown();
   EXPECT_THAT(text, HasSubstr("| ai.onnx | Conv | 1+ |"));
   EXPECT_THAT(text, HasSubstr("| ai.onnx | Upsample | 7-9 |"));
-  const char* path = "docs/operators.md";
+  const char* path = "src/ref/operators.md";
   if (std::getenv("MTS_UPDATE_GOLDENS")) std::ofstream(path) << text;
   std::ifstream file(path);
   const std::string committed{std::istreambuf_iterator<char>(file), {}};
