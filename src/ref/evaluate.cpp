@@ -160,18 +160,22 @@ bool supported(const Node& node, const std::map<std::string, int64_t>& opsets) {
 std::string supported_operators_markdown() {
   const std::vector<ref::Operator> all = ref::all_operators();
   std::string text = "| domain | operator | opsets |\n|---|---|---|\n";
-  for (size_t i = 0; i < all.size(); ++i) {
+  for (size_t i = 0; i < all.size();) {
     const ref::Operator& op = all[i];
-    std::string range;
-    const auto append = [&](const ref::Operator& row) {
-      if (!range.empty()) range += ", ";
-      range += row.until == ref::kLatest ? fmt::format("{}+", row.since)
-                                         : fmt::format("{}-{}", row.since, row.until);
-    };
-    append(op);
-    while (i + 1 < all.size() && all[i + 1].op_type == op.op_type && all[i + 1].domain == op.domain)
-      append(all[++i]);
-    text += fmt::format("| {} | {} | {} |\n", op.domain.empty() ? "ai.onnx" : op.domain, op.op_type, range);
+    std::string ranges;
+    while (i < all.size() && all[i].op_type == op.op_type && all[i].domain == op.domain) {
+      const int64_t since = all[i].since;
+      int64_t until = all[i++].until;
+      while (i < all.size() && all[i].op_type == op.op_type && all[i].domain == op.domain &&
+             all[i].since == until + 1) {  // another row goes on where this one ends
+        until = all[i++].until;
+      }
+      if (!ranges.empty()) ranges += ", ";
+      ranges += until == ref::kLatest ? fmt::format("{}+", since)
+                : until == since      ? fmt::format("{}", since)
+                                      : fmt::format("{}-{}", since, until);
+    }
+    text += fmt::format("| {} | {} | {} |\n", op.domain.empty() ? "ai.onnx" : op.domain, op.op_type, ranges);
   }
   return text;
 }
