@@ -112,6 +112,7 @@ class StepMaker {
       is_static = is_static && plan_.value(step.outputs.back()).is_static;
       is_float = is_float && fact(output).dtype == DType::kFloat32;
     }
+    if (node.is("Split") && is_static) name_unwanted_parts(node, step);
     for (const Graph* body : node.subgraphs()) {
       for (const Capture& capture : body->captures()) step.captures.push_back(value_of(capture.outer));
     }
@@ -124,6 +125,23 @@ class StepMaker {
     if (!is_static || (step.kind == StepKind::kKernel && !backend_.accepts(plan_, step)))
       step.kind = StepKind::kHost;
     plan_.steps.push_back(std::move(step));
+  }
+
+  // Parts of a Split that nobody reads get values too: the offsets of the others depend on their sizes.
+  void name_unwanted_parts(const Node& node, Step& step) {
+    if (std::find(step.outputs.begin(), step.outputs.end(), kAbsent) == step.outputs.end()) return;
+    std::vector<const Fact*> inputs;
+    for (ValueId input : node.inputs) inputs.push_back(input == kNoValue ? nullptr : &fact(input));
+    std::vector<Fact> parts(node.outputs.size());
+    const Result<bool> known = infer_dims(node, inputs, parts);
+    if (!known || !*known) return;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (step.outputs[i] != kAbsent) continue;
+      step.outputs[i] = add_value(node.name + "/unread", parts[i].dims);
+      PlanValue& part = plan_.value(step.outputs[i]);
+      part.dtype = parts[i].dtype;
+      part.bytes = byte_size(part.dtype, element_count(part.dims));
+    }
   }
 
   ValueIndex add_value(std::string name, Dims dims) {
@@ -212,6 +230,20 @@ ExecPlan make_steps(const Model& model, const Binding& binding, const Backend& b
   return StepMaker(model, binding, backend).run();
 }
 
+// Every value that a step reads must have been made by an earlier one (or lie somewhere from the start).
+static Result<void> check_places(const ExecPlan& plan) {
+  for (const Step& step : plan.steps) {
+    for (const std::vector<ValueIndex>* list : {&step.inputs, &step.captures}) {
+      for (ValueIndex v : *list) {
+        if (v == kAbsent || plan.value(v).root >= 0) continue;
+        return fail(ErrorCode::kInternal, "a step reads a value that no step makes",
+                    {.file = {}, .node = step.op, .value = plan.value(v).name});
+      }
+    }
+  }
+  return {};
+}
+
 Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& backend) {
   ExecPlan plan = make_steps(model, binding, backend);
   std::map<std::string, int64_t> opsets = model.opsets;
@@ -228,6 +260,7 @@ Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& ba
   fuse(plan, backend);
   MTS_TRY(backend.lay_out(plan));
   assign_memory(plan);
+  MTS_TRY(check_places(plan));
   return plan;
 }
 

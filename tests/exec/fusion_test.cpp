@@ -250,6 +250,23 @@ TEST(Fusion, SplitAndConcatAtTheBordersAreViews) {
   net.check("ragged batch");
 }
 
+TEST(Fusion, PartsThatNobodyReads) {
+  for (int64_t axis : {0, 1}) {
+    Net net;
+    const ValueId x = net.node("Relu", {net.input({6, 6})});
+    Node split;
+    split.op_type = "Split";
+    split.name = "split";
+    split.set("axis", axis);
+    const ValueId last = net.model.graph.add_value("last", Type{});
+    split.inputs = {x, net.shape({1, 2, 3})};
+    split.outputs = {kNoValue, kNoValue, last};
+    net.model.graph.add_node(std::move(split));
+    net.output(net.node("Concat", {last, last}, {{"axis", axis}}));
+    net.check("axis " + std::to_string(axis));
+  }
+}
+
 TEST(Fusion, ConcatCopiesWhatItCannotPlace) {
   // The same value twice, an input, and a value that is read elsewhere too.
   Net net;
