@@ -59,10 +59,12 @@ Result<Tensor> centred(const Call& c, const Tensor& x, const Tensor* zero_point,
   const bool scalar = !zero_point || zero_point->element_count() == 1;
   if (zero_point && zero_point->dtype() != x.dtype())
     return c.bad("a zero point has another type than its tensor");
-  if (!scalar && (at < 0 || at >= rank || zero_point->element_count() != x.dims()[static_cast<size_t>(at)])) {
-    // A zero point of the shape [..., M, 1] gives each row of a stack of matrices its own.
-    if (broadcast(x.dims(), zero_point->dims()) != x.dims())
+  if (!scalar && zero_point->dims().size() == 1) {
+    if (at < 0 || at >= rank || zero_point->dims()[0] != x.dims()[static_cast<size_t>(at)])
       return c.bad("the zero point does not fit its tensor");
+  } else if (!scalar && broadcast(x.dims(), zero_point->dims()) != x.dims()) {
+    // The shape [..., M, 1] gives each row of a stack of matrices its own.
+    return c.bad("the zero point does not fit its tensor");
   }
   const bool known =
       visit(Types<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t>{}, x.dtype(), [&]<class T>(Tag<T>) {

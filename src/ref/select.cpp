@@ -181,7 +181,7 @@ Outputs unique(const Call& c) {
 constexpr Operator kTable[] = {
     {"TopK", "", 1, kLatest, 1, kWiden, top_k},
     {"NonZero", "", 9, kLatest, 1, kWiden, non_zero},
-    {"Compress", "", 9, kLatest, 2, kPlain, compress},
+    {"Compress", "", 9, kLatest, 2, kPacked, compress},
     {"Unique", "", 11, kLatest, 1, kWiden, unique},
 };
 

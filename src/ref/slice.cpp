@@ -247,10 +247,10 @@ constexpr Operator kTable[] = {
     {"Slice", "", 1, kLatest, 1, kPacked, slice},
     {"Pad", "", 1, kLatest, 1, kPacked, pad},
     {"ReverseSequence", "", 10, kLatest, 2, kPacked, reverse_sequence},
-    {"Trilu", "", 14, kLatest, 1, kPlain, trilu},
+    {"Trilu", "", 14, kLatest, 1, kPacked, trilu},
     {"Range", "", 11, kLatest, 3, kWiden, range},
     {"EyeLike", "", 9, kLatest, 1, kPlain, eye_like},
-    {"CenterCropPad", "", 18, kLatest, 2, kPlain, center_crop_pad},
+    {"CenterCropPad", "", 18, kLatest, 2, kPacked, center_crop_pad},
 };
 
 }  // namespace

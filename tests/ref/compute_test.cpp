@@ -58,6 +58,13 @@ TEST(MatMul, BroadcastsBatchesAndVectors) {
   EXPECT_EQ(refusal({"MatMul"}, {floats({1, 2}, {1, 2}), floats({1, 2}, {1, 2})}), ErrorCode::kModel);
 }
 
+TEST(MatMul, ZeroPointMustBroadcast) {
+  const Tensor x = bytes(DType::kUint8, {2, 2}, {1, 2, 3, 4}), wide = bytes(DType::kUint8, {2, 1, 1}, {0, 0});
+  EXPECT_EQ(refusal({"MatMulInteger"}, {x, x, wide}), ErrorCode::kModel);
+  EXPECT_EQ(values<int32_t>(run_one({"MatMulInteger"}, {x, x, bytes(DType::kUint8, {2, 1}, {1, 3})})),
+            (std::vector<int32_t>{3, 4, 3, 4}));
+}
+
 TEST(MatMul, GemmTransposesAndScales) {
   const NodeCall call{"Gemm", {{"transB", int64_t{1}}, {"alpha", 2.0f}, {"beta", 0.5f}}};
   const Tensor y =
