@@ -1,5 +1,6 @@
 #include "exec/cpu/dnnl.h"
 
+#include "exec/cpu/layout.h"
 #include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
 
@@ -114,16 +115,7 @@ memory::desc plain(const std::vector<int64_t>& dims) {
 }
 
 memory::desc desc_of(const Dims& dims, int32_t layout) {
-  if (layout == kRowMajor || dims.size() < 3) return plain(dims);
-  std::vector<int64_t> strides(dims.size());
-  int64_t stride = dims[1];
-  strides[1] = 1;
-  for (size_t i = dims.size(); i-- > 2;) {
-    strides[i] = stride;
-    stride *= dims[i];
-  }
-  strides[0] = stride;
-  return memory::desc(dims, memory::data_type::f32, strides);
+  return memory::desc(dims, memory::data_type::f32, strides_of(dims, layout));
 }
 
 DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::desc& scratchpad, bool small)
