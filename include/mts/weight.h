@@ -1,6 +1,6 @@
 // A weight is constant tensor content as a lazy expression over bytes that lie somewhere (usually in a mapped
 // file):
-//   Ref | Strings | Concat | Slice | Transpose | Reshape
+//   Ref | Strings | Concat | Slice | Gather | Transpose | Reshape
 // Building an expression copies nothing; bytes are produced when it is read or streamed out. Weights are
 // immutable and shared by pointer.
 #pragma once
@@ -46,6 +46,8 @@ class Weight {
   // All parts have one dtype and equal dims except along `axis`.
   static WeightPtr concat(std::vector<WeightPtr> parts, int64_t axis);
   static WeightPtr slice(WeightPtr part, int64_t axis, int64_t start, int64_t length);
+  // The entries of `part` at `indices` along the axis, in that order.
+  static WeightPtr gather(WeightPtr part, int64_t axis, std::vector<int64_t> indices);
   static WeightPtr transpose(WeightPtr part, std::vector<int64_t> permutation);
   static WeightPtr reshape(WeightPtr part, Dims dims);  // same element count
 
@@ -66,7 +68,7 @@ class Weight {
   // Writes all byte_size() bytes to `out`. Not for strings.
   void read(std::span<std::byte> out) const;
   // Calls `sink` with consecutive pieces; peak extra memory is that of one Ref operand when a Transpose or an
-  // inner-axis Concat or Slice must be gathered, else none.
+  // inner-axis Concat, Slice or Gather must be gathered, else none.
   void stream(const std::function<void(std::span<const std::byte>)>& sink) const;
   std::vector<int64_t> as_int64s() const;  // from any integer or bool dtype; empty otherwise
   // Values as doubles; empty for non-numeric dtypes.

@@ -40,6 +40,11 @@ struct Weight::Expression {
     size_t axis;
     int64_t start;
   };
+  struct Gather {
+    WeightPtr part;
+    size_t axis;
+    std::vector<int64_t> indices;
+  };
   struct Transpose {
     WeightPtr part;
     std::vector<int64_t> permutation;
@@ -47,7 +52,7 @@ struct Weight::Expression {
   struct Reshape {
     WeightPtr part;
   };
-  std::variant<Ref, Strings, Concat, Slice, Transpose, Reshape> form;
+  std::variant<Ref, Strings, Concat, Slice, Gather, Transpose, Reshape> form;
   mutable std::once_flag digest_once;
   mutable Digest digest;
 };
@@ -118,6 +123,20 @@ WeightPtr Weight::slice(WeightPtr part, int64_t axis, int64_t start, int64_t len
   dims[a] = length;
   auto expression = std::make_unique<Expression>();
   expression->form = Expression::Slice{std::move(part), a, start};
+  return WeightPtr(new Weight(dtype, std::move(dims), std::move(expression)));
+}
+
+WeightPtr Weight::gather(WeightPtr part, int64_t axis, std::vector<int64_t> indices) {
+  const auto a = static_cast<size_t>(axis);
+  bool contiguous_range = !indices.empty();
+  for (size_t i = 1; i < indices.size(); ++i)
+    contiguous_range &= indices[i] == indices[0] + static_cast<int64_t>(i);
+  if (contiguous_range) return slice(std::move(part), axis, indices[0], static_cast<int64_t>(indices.size()));
+  const DType dtype = part->dtype();
+  Dims dims = part->dims();
+  dims[a] = static_cast<int64_t>(indices.size());
+  auto expression = std::make_unique<Expression>();
+  expression->form = Expression::Gather{std::move(part), a, std::move(indices)};
   return WeightPtr(new Weight(dtype, std::move(dims), std::move(expression)));
 }
 
@@ -224,6 +243,17 @@ void Weight::read(std::span<std::byte> out) const {
           const auto source = contiguous(*form.part, buffer).subspan(static_cast<size_t>(form.start) * inner);
           for (size_t i = 0; i < outer; ++i)
             std::memcpy(out.data() + i * row, source.data() + i * in_row, row);
+        } else if constexpr (std::is_same_v<Form, Expression::Gather>) {
+          const auto outer = static_cast<size_t>(outer_count(dims_, form.axis));
+          const size_t inner = static_cast<size_t>(inner_count(dims_, form.axis)) * element;
+          const size_t in_row = static_cast<size_t>(form.part->dims()[form.axis]) * inner;
+          const auto source = contiguous(*form.part, buffer);
+          std::byte* to = out.data();
+          for (size_t i = 0; i < outer; ++i)
+            for (const int64_t index : form.indices) {
+              std::memcpy(to, source.data() + i * in_row + static_cast<size_t>(index) * inner, inner);
+              to += inner;
+            }
         } else if constexpr (std::is_same_v<Form, Expression::Transpose>) {
           const auto source = contiguous(*form.part, buffer);
           const size_t rank = dims_.size();

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "partial/partial.h"
 #include "plan/plan.h"
 #include "plan/profile.h"
 #include "stitch/emit.h"
@@ -99,6 +100,13 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   std::vector<ShapeFacts> facts;
   for (Model& model : models) {
     MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+  }
+  if (options.strategy != Mode::kNetfuse) {
+    MTS_ASSIGN(const partial::Report split, partial::split_shared_parts(models, shared_inputs));
+    if (split.changed)
+      for (size_t m = 0; m < models.size(); ++m) {
+        MTS_ASSIGN(facts[m], infer_types(models[m]));
+      }
   }
   Metadata metadata = fused_metadata(models, shared_inputs, options, report);
   const SymbolicShapes shapes =

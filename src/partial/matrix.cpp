@@ -1,0 +1,50 @@
+#include "partial/matrix.h"
+
+#define XXH_STATIC_LINKING_ONLY  // a state on the stack
+#include <xxhash.h>
+
+namespace mts::partial {
+
+Matrix::Matrix(const WeightPtr& weight, size_t row_axis, size_t column_axis, int64_t row_unit,
+               int64_t column_unit)
+    : row_unit_(static_cast<size_t>(row_unit)) {
+  std::vector<int64_t> order = {static_cast<int64_t>(row_axis), static_cast<int64_t>(column_axis)};
+  for (size_t axis = 0; axis < weight->dims().size(); ++axis)
+    if (axis != row_axis && axis != column_axis) order.push_back(static_cast<int64_t>(axis));
+  rows_ = static_cast<size_t>(weight->dims()[row_axis] / row_unit);
+  columns_ = static_cast<size_t>(weight->dims()[column_axis] / column_unit);
+  keep_ = Weight::transpose(weight, order);
+  cell_ = rows_ * columns_ > 0 ? weight->byte_size() / (rows_ * row_unit_ * columns_) : 0;
+  bytes_ = keep_->bytes();
+  if (bytes_.empty()) {
+    buffer_.resize(keep_->byte_size());
+    keep_->read(buffer_);
+    bytes_ = buffer_;
+  }
+}
+
+Matrix Matrix::of_parameters(const WeightPtr& weight, size_t axis, int64_t unit) {
+  std::vector<int64_t> order = {static_cast<int64_t>(axis)};
+  for (size_t k = 0; k < weight->dims().size(); ++k)
+    if (k != axis) order.push_back(static_cast<int64_t>(k));
+  const int64_t rows = weight->dims()[axis], width = weight->element_count() / rows;
+  return Matrix(Weight::reshape(Weight::transpose(weight, order), {rows, width}), 0, 1, unit, width);
+}
+
+Digest Matrix::hash(size_t row, std::span<const uint32_t> columns) const {
+  XXH3_state_t state;
+  XXH3_128bits_reset(&state);
+  for (size_t k = 0; k < row_unit_; ++k) {
+    const std::byte* line = bytes_.data() + (row * row_unit_ + k) * columns_ * cell_;
+    for (size_t i = 0; i < columns.size();) {
+      size_t end = i + 1;
+      while (end < columns.size() && columns[end] == columns[end - 1] + 1) ++end;
+      XXH3_128bits_update(&state, line + columns[i] * cell_, (end - i) * cell_);
+      i = end;
+    }
+  }
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  return {hash.low64, hash.high64};
+}
+
+}  // namespace mts::partial

@@ -1,0 +1,37 @@
+// A weight as rows (what it makes) of columns (what it reads), each cell a few bytes; and hashes over parts
+// of rows. Equal hashes are a reason to split a weight in a certain way, never a reason to take two for
+// equal: the split parts are compared bytewise afterwards.
+#pragma once
+
+#include <mts/weight.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace mts::partial {
+
+class Matrix {
+ public:
+  // A weight [.., rows * row_unit, .., columns * column_unit, ..]. Reads it into memory when its layout
+  // differs.
+  Matrix(const WeightPtr& weight, size_t row_axis, size_t column_axis, int64_t row_unit, int64_t column_unit);
+  // Parameters with `unit` entries a row along `axis`; everything else is one column.
+  static Matrix of_parameters(const WeightPtr& weight, size_t axis, int64_t unit);
+
+  size_t rows() const { return rows_; }
+  size_t columns() const { return columns_; }
+  size_t cell_bytes() const { return row_unit_ * cell_; }  // of one row and column
+  // Over the cells of one row at `columns`, in that order.
+  Digest hash(size_t row, std::span<const uint32_t> columns) const;
+
+ private:
+  std::vector<std::byte> buffer_;  // not a string: moving it must not move the bytes
+  WeightPtr keep_;
+  std::span<const std::byte> bytes_;
+  size_t rows_ = 0, columns_ = 0, row_unit_ = 1;
+  size_t cell_ = 0;  // bytes of one column in one of the row_unit rows of the weight
+};
+
+}  // namespace mts::partial

@@ -1,0 +1,285 @@
+#include "partial/neurons.h"
+
+#include "partial/matrix.h"
+#include "partial/rows.h"
+
+#include <algorithm>
+#include <map>
+
+namespace mts::partial {
+namespace {
+
+// Smaller equal weights may be equal by chance (zeros, ones) and say nothing about which channel is which.
+constexpr size_t kTellingBytes = 256;
+// Parameters of a channel that are enough to recognise it by: a depthwise filter, not a bias.
+constexpr size_t kTellingParameterBytes = 32;
+
+class Finder {
+ public:
+  Finder(const std::vector<Model>& models, const std::vector<Channels>& channels, const Alignment& alignment,
+         const WeightClasses& classes)
+      : models_(models), channels_(channels), alignment_(alignment), classes_(classes) {
+    for (const Channels& one : channels) result_.of_root.emplace_back(one.roots.size(), kNoNeuron);
+  }
+  Neurons run();
+
+ private:
+  using Members = std::vector<std::pair<uint32_t, NodeId>>;
+
+  const NodeRole& role(uint32_t m, NodeId id) const { return channels_[m].roles[index(id)]; }
+  NeuronId neuron(uint32_t m, Channel channel) const {
+    return result_.of_root[m][channels_[m].root(channel)];
+  }
+  Members members_of(const AlignedSet& set, NodeRole::Kind kind) const;
+  void match_by_position(const Members& members);
+  void tie_positions(const Members& group, const std::vector<const Tracked*>& places);
+  void match_layers(uint32_t set, const Members& members);
+  void match_parameters(uint32_t set, const Members& members);
+  std::vector<Columns> columns_of(const Members& members) const;
+  void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
+  void join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature);
+
+  const std::vector<Model>& models_;
+  const std::vector<Channels>& channels_;
+  const Alignment& alignment_;
+  const WeightClasses& classes_;
+  Neurons result_;
+};
+
+uint64_t mix(uint64_t a, uint64_t b) {
+  uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9ull;
+  return x ^ (x >> 29);
+}
+
+const Tracked& made_by(const Channels& channels, const Model& model, NodeId id) {
+  return *channels.tracked[index(model.graph.node(id).outputs[0])];
+}
+
+Finder::Members Finder::members_of(const AlignedSet& set, NodeRole::Kind kind) const {
+  Members members;
+  for (uint32_t m = 0; m < set.nodes.size(); ++m)
+    if (set.nodes[m] != kNoNode && role(m, set.nodes[m]).kind == kind) members.emplace_back(m, set.nodes[m]);
+  return members;
+}
+
+Neurons Finder::run() {
+  // Whole weights that are equal first: their rows and columns correspond by position, whatever else is
+  // equal.
+  for (const AlignedSet& set : alignment_.sets) match_by_position(members_of(set, NodeRole::Kind::kLayer));
+  for (uint32_t s = 0; s < alignment_.sets.size(); ++s) {
+    match_layers(s, members_of(alignment_.sets[s], NodeRole::Kind::kLayer));
+    match_parameters(s, members_of(alignment_.sets[s], NodeRole::Kind::kEach));
+  }
+  return std::move(result_);
+}
+
+void Finder::match_by_position(const Members& members) {
+  std::map<int32_t, Members> groups;
+  for (const auto& [m, id] : members) {
+    const ValueId weight = role(m, id).layer.weight;
+    if (models_[m].graph.value(weight).weight->byte_size() >= kTellingBytes)
+      groups[classes_.class_of[m][index(weight)]].emplace_back(m, id);
+  }
+  for (const auto& [content, group] : groups) {
+    if (group.size() < 2 || content < 0) continue;
+    const auto dims = [&](const auto& member) {
+      return models_[member.first].graph.value(role(member.first, member.second).layer.weight).weight->dims();
+    };
+    if (std::ranges::any_of(group, [&](const auto& member) { return dims(member) != dims(group.front()); }))
+      continue;
+    std::vector<const Tracked*> rows, columns;
+    for (const auto& [m, id] : group) {
+      rows.push_back(&made_by(channels_[m], models_[m], id));
+      columns.push_back(&role(m, id).layer.columns);
+    }
+    tie_positions(group, columns);
+    tie_positions(group, rows);
+  }
+}
+
+// One neuron for each position, where the channels there are in no other neuron yet.
+void Finder::tie_positions(const Members& group, const std::vector<const Tracked*>& places) {
+  for (const Tracked* place : places)
+    if (place->unit != places.front()->unit || place->channels.size() != places.front()->channels.size())
+      return;
+  for (size_t i = 0; i < places.front()->channels.size(); ++i) {
+    std::vector<std::pair<uint32_t, Channel>> roots;
+    for (size_t g = 0; g < group.size(); ++g)
+      roots.emplace_back(group[g].first, channels_[group[g].first].root(places[g]->channels[i]));
+    join(roots, 0);
+  }
+}
+
+// Puts channels into one neuron: that of those which have one, else a new one. Leaves everything as it is
+// when they are in different ones, or a model has another channel in it.
+void Finder::join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature) {
+  NeuronId target = kNoNeuron;
+  for (const auto& [m, root] : roots) {
+    const NeuronId known = result_.of_root[m][root];
+    if (known == kNoNeuron) continue;
+    if (target != kNoNeuron && known != target) return;
+    target = known;
+  }
+  if (target != kNoNeuron)
+    for (const auto& [m, root] : roots) {
+      const Channel there = result_.all[target].channels[m];
+      if (there != kNoChannel && there != root) return;
+    }
+  if (target == kNoNeuron) {
+    target = static_cast<NeuronId>(result_.all.size());
+    result_.all.push_back({std::vector<Channel>(models_.size(), kNoChannel), 0});
+  }
+  for (const auto& [m, root] : roots) {
+    result_.all[target].channels[m] = root;
+    result_.of_root[m][root] = target;
+  }
+  if (signature != 0) result_.all[target].signature = mix(result_.all[target].signature, signature);
+}
+
+// The columns of every member, in groups that are shared in the same way, plus, for channels in no neuron,
+// one group by position for the members of equal width.
+std::vector<Columns> Finder::columns_of(const Members& members) const {
+  std::vector<Columns> result(members.size());
+  std::map<std::vector<uint64_t>, uint32_t> keys;
+  std::map<std::pair<size_t, int64_t>, std::vector<size_t>> by_width;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const uint32_t m = members[i].first;
+    const Tracked& columns = role(m, members[i].second).layer.columns;
+    by_width[{columns.channels.size(), columns.unit}].push_back(i);
+    std::map<uint32_t, std::vector<std::pair<NeuronId, uint32_t>>> groups;
+    for (uint32_t c = 0; c < columns.channels.size(); ++c) {
+      const NeuronId id = neuron(m, columns.channels[c]);
+      if (id == kNoNeuron) continue;
+      std::vector<uint64_t> key = {result_.all[id].signature};
+      for (uint32_t other = 0; other < models_.size(); ++other)
+        if (result_.all[id].channels[other] != kNoChannel) key.push_back(other);
+      groups[keys.try_emplace(key, static_cast<uint32_t>(keys.size())).first->second].emplace_back(id, c);
+    }
+    for (auto& [key, entries] : groups) {
+      std::ranges::sort(entries);
+      ColumnGroup& group = result[i].groups[key];
+      for (const auto& [id, c] : entries) group.positions.push_back(c);
+    }
+  }
+  for (const auto& [width, alike] : by_width) {
+    if (alike.size() < 2) continue;
+    // Positions whose channels are in no neuron, together with the members for which this is so.
+    std::map<std::vector<size_t>, std::vector<uint32_t>> free;
+    for (uint32_t c = 0; c < width.first; ++c) {
+      std::vector<size_t> where;
+      for (const size_t i : alike)
+        if (neuron(members[i].first, role(members[i].first, members[i].second).layer.columns.channels[c]) ==
+            kNoNeuron)
+          where.push_back(i);
+      if (where.size() >= 2) free[where].push_back(c);
+    }
+    for (const auto& [where, positions] : free) {
+      const auto key = static_cast<uint32_t>(keys.size());
+      keys.try_emplace({~uint64_t{0}, key}, key);
+      for (const size_t i : where) result[i].groups[key] = {positions, true};
+    }
+  }
+  return result;
+}
+
+void Finder::match_layers(uint32_t set, const Members& members) {
+  if (members.size() < 2) return;
+  const auto content = [&](const auto& member) {
+    return classes_.class_of[member.first][index(role(member.first, member.second).layer.weight)];
+  };
+  // All the same content: nothing to look for inside.
+  if (std::ranges::all_of(members,
+                          [&](const auto& member) { return content(member) == content(members.front()); }))
+    return;
+  const std::vector<Columns> columns = columns_of(members);
+  std::vector<Rows> rows(members.size());
+  for (size_t i = 0; i < members.size(); ++i) {
+    const auto& [m, id] = members[i];
+    const Layer& layer = role(m, id).layer;
+    const Tracked& out = made_by(channels_[m], models_[m], id);
+    const WeightPtr& weight = models_[m].graph.value(layer.weight).weight;
+    const Matrix matrix(weight, layer.row_axis, layer.column_axis, out.unit, layer.columns.unit);
+    rows[i].model = m;
+    for (const Channel channel : out.channels) {
+      rows[i].roots.push_back(channels_[m].root(channel));
+      rows[i].neurons.push_back(neuron(m, channel));
+    }
+    for (const auto& [key, group] : columns[i].groups) {
+      RowHashes& hashes = rows[i].hashes[key];
+      hashes.bytes = group.positions.size() * matrix.cell_bytes();
+      hashes.tentative = group.tentative;
+      for (size_t r = 0; r < matrix.rows(); ++r) hashes.of_row.push_back(matrix.hash(r, group.positions));
+    }
+    rows[i].total_bytes = weight->byte_size();
+  }
+  const Matching matching = match_rows(rows);
+  if (!matching.worthwhile) return;
+  record(set, rows, matching);
+  // Columns that were only taken to correspond by position, and in which rows are equal indeed, do.
+  for (const uint32_t key : matching.confirmed) {
+    Members group;
+    std::vector<size_t> where;
+    for (size_t i = 0; i < members.size(); ++i)
+      if (columns[i].groups.contains(key)) where.push_back(i);
+    const auto& positions = columns[where.front()].groups.at(key).positions;
+    for (const uint32_t c : positions) {
+      std::vector<std::pair<uint32_t, Channel>> roots;
+      for (const size_t i : where) {
+        const uint32_t m = members[i].first;
+        roots.emplace_back(m, channels_[m].root(role(m, members[i].second).layer.columns.channels[c]));
+      }
+      join(roots, 0);
+    }
+  }
+}
+
+void Finder::match_parameters(uint32_t set, const Members& members) {
+  if (members.size() < 2) return;
+  std::vector<Rows> rows;
+  bool all_equal = true;
+  for (const auto& [m, id] : members) {
+    const Node& node = models_[m].graph.node(id);
+    const NodeRole& what = role(m, id);
+    const Tracked& out = made_by(channels_[m], models_[m], id);
+    for (size_t i = 0; i < what.operands.size(); ++i) {
+      if (what.operands[i].kind != OperandRole::Kind::kParameter) continue;
+      const WeightPtr& weight = models_[m].graph.value(node.inputs[i]).weight;
+      if (out.channels.empty() || weight->byte_size() < kTellingParameterBytes * out.channels.size())
+        continue;
+      const Matrix matrix = Matrix::of_parameters(weight, what.operands[i].axis, what.operands[i].unit);
+      Rows& row = rows.emplace_back();
+      row.model = m;
+      row.total_bytes = weight->byte_size();
+      RowHashes& hashes = row.hashes[0];
+      hashes.bytes = matrix.cell_bytes();
+      for (size_t r = 0; r < matrix.rows(); ++r) {
+        hashes.of_row.push_back(matrix.hash(r, std::vector<uint32_t>{0}));
+        row.roots.push_back(channels_[m].root(out.channels[r]));
+        row.neurons.push_back(neuron(m, out.channels[r]));
+      }
+      all_equal &= hashes.of_row == rows.front().hashes[0].of_row;
+      break;  // one such operand is enough
+    }
+  }
+  if (rows.size() < 2 || all_equal) return;
+  const Matching matching = match_rows(rows);
+  if (matching.worthwhile) record(set, rows, matching);
+}
+
+void Finder::record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching) {
+  for (const MatchedRow& matched : matching.rows) {
+    std::vector<std::pair<uint32_t, Channel>> roots;
+    for (const auto& [member, row] : matched.members)
+      roots.emplace_back(rows[member].model, rows[member].roots[row]);
+    join(roots, mix(set + 1, matched.pattern));
+  }
+}
+
+}  // namespace
+
+Neurons find_neurons(const std::vector<Model>& models, const std::vector<Channels>& channels,
+                     const Alignment& alignment, const WeightClasses& classes) {
+  return Finder(models, channels, alignment, classes).run();
+}
+
+}  // namespace mts::partial

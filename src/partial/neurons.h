@@ -1,0 +1,36 @@
+// Which channels of different models are one neuron: found from the rows of weights that are equal in the
+// columns that are known to be one neuron already, layer by layer from the inputs. So a shared neuron is
+// found wherever it stands in each model, in time linear in the weights.
+//
+// in:  models, their channels, which nodes correspond
+// out: neurons: for each, its channel in some of the models; channels that no other model has are in none
+#pragma once
+
+#include "partial/channels.h"
+
+#include <mts/align.h>
+#include <mts/share.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mts::partial {
+
+using NeuronId = uint32_t;
+inline constexpr NeuronId kNoNeuron = 0xffffffffu;
+
+struct Neuron {
+  std::vector<Channel> channels;  // by model: a root; kNoChannel where the model does not have it
+  // Equal for neurons that are shared in the same way: by the same models, in the same layers.
+  uint64_t signature = 0;
+};
+
+struct Neurons {
+  std::vector<Neuron> all;                     // in order of discovery
+  std::vector<std::vector<NeuronId>> of_root;  // [model][root channel]
+};
+
+Neurons find_neurons(const std::vector<Model>& models, const std::vector<Channels>& channels,
+                     const Alignment& alignment, const WeightClasses& classes);
+
+}  // namespace mts::partial

@@ -1,0 +1,25 @@
+// Sharing below the tensor: models are rewritten so that what they share inside a weight (rows, blocks) is a
+// weight of its own. Everything after this works on whole tensors.
+//
+// in:  canonical models with inferred types
+// out: models with the same interface and the same numbers (up to the order of summation), in which no shared
+//      row or block stands inside a bigger weight; unchanged where nothing is shared in part
+#pragma once
+
+#include <mts/error.h>
+#include <mts/graph.h>
+#include <mts/share.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mts::partial {
+
+struct Report {
+  int64_t row_splits = 0;  // layers of all models
+  int64_t block_splits = 0;
+  bool changed = false;  // types have to be inferred again
+};
+Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs);
+
+}  // namespace mts::partial

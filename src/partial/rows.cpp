@@ -1,0 +1,134 @@
+#include "partial/rows.h"
+
+#include <algorithm>
+#include <map>
+
+namespace mts::partial {
+namespace {
+
+// A split has to save at least this part of a weight.
+constexpr size_t kWorthwhilePart = 128;
+// Rows that are equal inside one member too (zeros) would be compared with each other again and again.
+constexpr size_t kMaxCandidates = 64;
+
+struct Candidate {
+  NeuronId known = kNoNeuron;
+  std::vector<std::pair<uint32_t, uint32_t>> members;
+  std::map<uint32_t, std::vector<std::pair<uint32_t, Digest>>> hashes;  // by column group: member, hash
+};
+
+class Matcher {
+ public:
+  explicit Matcher(const std::vector<Rows>& members) : members_(members) {}
+  Matching run();
+
+ private:
+  using Key = std::pair<uint32_t, Digest>;  // column group, hash
+
+  uint32_t candidate_for(uint32_t member, uint32_t row);
+  void add(uint32_t candidate, uint32_t member, uint32_t row);
+  uint64_t pattern_of(const Candidate& candidate, Matching& matching, size_t& saved) const;
+
+  const std::vector<Rows>& members_;
+  std::vector<Candidate> candidates_;
+  std::map<NeuronId, uint32_t> by_neuron_;
+  std::map<Key, std::vector<uint32_t>> by_hash_;
+};
+
+uint32_t Matcher::candidate_for(uint32_t member, uint32_t row) {
+  constexpr uint32_t kNew = 0xffffffffu;
+  const Rows& rows = members_[member];
+  if (rows.neurons[row] != kNoNeuron) {
+    const auto [it, added] =
+        by_neuron_.try_emplace(rows.neurons[row], static_cast<uint32_t>(candidates_.size()));
+    if (added) candidates_.emplace_back().known = rows.neurons[row];
+    return it->second;
+  }
+  uint32_t best = kNew;
+  size_t best_equal = 0;
+  bool best_in_place = false;
+  std::set<uint32_t> seen;
+  for (const auto& [key, hashes] : rows.hashes) {
+    const auto found = by_hash_.find({key, hashes.of_row[row]});
+    if (found == by_hash_.end()) continue;
+    // The last ones first: those are the ones that this member has not joined yet when rows come in order.
+    for (size_t i = found->second.size(), tried = 0; i-- > 0 && tried < kMaxCandidates; ++tried) {
+      const uint32_t c = found->second[i];
+      const Candidate& candidate = candidates_[c];
+      if (!seen.insert(c).second ||
+          std::ranges::any_of(candidate.members, [&](const auto& one) { return one.first == member; }))
+        continue;
+      size_t equal = 0, comparable = 0;
+      for (const auto& [other, mine] : rows.hashes) {
+        const auto theirs = candidate.hashes.find(other);
+        if (theirs == candidate.hashes.end()) continue;
+        const bool same = std::ranges::any_of(
+            theirs->second, [&](const auto& entry) { return entry.second == mine.of_row[row]; });
+        if (same) equal += mine.bytes;
+        if (same || !mine.tentative) comparable += mine.bytes;
+      }
+      const bool in_place =
+          std::ranges::any_of(candidate.members, [&](const auto& one) { return one.second == row; });
+      if (equal == 0 || 2 * equal < comparable) continue;
+      if (best == kNew || equal > best_equal || (equal == best_equal && in_place && !best_in_place)) {
+        best = c;
+        best_equal = equal;
+        best_in_place = in_place;
+      }
+    }
+  }
+  if (best != kNew) return best;
+  candidates_.emplace_back();
+  return static_cast<uint32_t>(candidates_.size() - 1);
+}
+
+void Matcher::add(uint32_t c, uint32_t member, uint32_t row) {
+  Candidate& candidate = candidates_[c];
+  candidate.members.emplace_back(member, row);
+  for (const auto& [key, hashes] : members_[member].hashes) {
+    candidate.hashes[key].emplace_back(member, hashes.of_row[row]);
+    auto& list = by_hash_[{key, hashes.of_row[row]}];
+    if (list.empty() || list.back() != c) list.push_back(c);
+  }
+}
+
+uint64_t Matcher::pattern_of(const Candidate& candidate, Matching& matching, size_t& saved) const {
+  uint64_t pattern = 0;
+  const auto mix = [&](uint64_t value) {
+    pattern = (pattern ^ (value + 1)) * 0x9e3779b97f4a7c15ull, pattern ^= pattern >> 31;
+  };
+  for (const auto& [key, entries] : candidate.hashes) {
+    std::map<Digest, uint32_t> labels;
+    std::vector<uint32_t> line;
+    for (const auto& [member, hash] : entries) line.push_back(labels.try_emplace(hash, member).first->second);
+    const RowHashes& any = members_[entries.front().first].hashes.at(key);
+    const size_t equal = entries.size() - labels.size();
+    saved += equal * any.bytes;
+    if (equal > 0 && any.tentative) matching.confirmed.insert(key);
+    mix(key);
+    for (const uint32_t label : line) mix(equal == 0 ? 0 : label + 1);
+  }
+  return pattern;
+}
+
+Matching Matcher::run() {
+  for (uint32_t member = 0; member < members_.size(); ++member)
+    for (uint32_t row = 0; row < members_[member].roots.size(); ++row)
+      add(candidate_for(member, row), member, row);
+  Matching matching;
+  size_t saved = 0, largest = 0;
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.members.size() < 2 && candidate.known == kNoNeuron) continue;
+    const uint64_t pattern = pattern_of(candidate, matching, saved);
+    matching.rows.push_back({candidate.members, pattern});
+  }
+  for (const Rows& rows : members_) largest = std::max(largest, rows.total_bytes);
+  matching.worthwhile = saved > 0 && saved * kWorthwhilePart >= largest;
+  return matching;
+}
+
+}  // namespace
+
+Matching match_rows(const std::vector<Rows>& members) { return Matcher(members).run(); }
+
+}  // namespace mts::partial
