@@ -47,4 +47,14 @@ Digest Matrix::hash(size_t row, std::span<const uint32_t> columns) const {
   return {hash.low64, hash.high64};
 }
 
+Digest Matrix::hash_column(uint32_t column, std::span<const uint32_t> rows) const {
+  XXH3_state_t state;
+  XXH3_128bits_reset(&state);
+  for (const uint32_t row : rows)
+    for (size_t k = 0; k < row_unit_; ++k)
+      XXH3_128bits_update(&state, bytes_.data() + ((row * row_unit_ + k) * columns_ + column) * cell_, cell_);
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  return {hash.low64, hash.high64};
+}
+
 }  // namespace mts::partial

@@ -25,6 +25,8 @@ class Matrix {
   size_t cell_bytes() const { return row_unit_ * cell_; }  // of one row and column
   // Over the cells of one row at `columns`, in that order.
   Digest hash(size_t row, std::span<const uint32_t> columns) const;
+  // Over the cells of one column in `rows`, in that order.
+  Digest hash_column(uint32_t column, std::span<const uint32_t> rows) const;
 
  private:
   std::vector<std::byte> buffer_;  // not a string: moving it must not move the bytes

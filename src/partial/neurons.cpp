@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace mts::partial {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 constexpr size_t kTellingBytes = 256;
 // Parameters of a channel that are enough to recognise it by: a depthwise filter, not a bias.
 constexpr size_t kTellingParameterBytes = 32;
+// The same for a column of the rows that are equal.
+constexpr size_t kTellingColumnBytes = 16;
 
 class Finder {
  public:
@@ -36,6 +39,8 @@ class Finder {
   void match_layers(uint32_t set, const Members& members);
   void match_parameters(uint32_t set, const Members& members);
   std::vector<Columns> columns_of(const Members& members) const;
+  void match_columns(uint32_t set, const Members& members, const Matching& matching);
+  Matrix matrix_of(uint32_t m, NodeId id) const;
   void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
   void join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature);
 
@@ -195,10 +200,8 @@ void Finder::match_layers(uint32_t set, const Members& members) {
   std::vector<Rows> rows(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     const auto& [m, id] = members[i];
-    const Layer& layer = role(m, id).layer;
     const Tracked& out = made_by(channels_[m], models_[m], id);
-    const WeightPtr& weight = models_[m].graph.value(layer.weight).weight;
-    const Matrix matrix(weight, layer.row_axis, layer.column_axis, out.unit, layer.columns.unit);
+    const Matrix matrix = matrix_of(m, id);
     rows[i].model = m;
     for (const Channel channel : out.channels) {
       rows[i].roots.push_back(channels_[m].root(channel));
@@ -210,7 +213,7 @@ void Finder::match_layers(uint32_t set, const Members& members) {
       hashes.tentative = group.tentative;
       for (size_t r = 0; r < matrix.rows(); ++r) hashes.of_row.push_back(matrix.hash(r, group.positions));
     }
-    rows[i].total_bytes = weight->byte_size();
+    rows[i].total_bytes = matrix.rows() * matrix.columns() * matrix.cell_bytes();
   }
   const Matching matching = match_rows(rows);
   if (!matching.worthwhile) return;
@@ -229,6 +232,49 @@ void Finder::match_layers(uint32_t set, const Members& members) {
         roots.emplace_back(m, channels_[m].root(role(m, members[i].second).layer.columns.channels[c]));
       }
       join(roots, 0);
+    }
+  }
+  match_columns(set, members, matching);
+}
+
+Matrix Finder::matrix_of(uint32_t m, NodeId id) const {
+  const Layer& layer = role(m, id).layer;
+  return Matrix(models_[m].graph.value(layer.weight).weight, layer.row_axis, layer.column_axis,
+                made_by(channels_[m], models_[m], id).unit, layer.columns.unit);
+}
+
+// Rows that are equal say which of the columns correspond that nothing was known of: those that are equal in
+// these rows, wherever they stand.
+void Finder::match_columns(uint32_t set, const Members& members, const Matching& matching) {
+  std::map<std::vector<uint32_t>, std::vector<const MatchedRow*>> by_members;
+  for (const MatchedRow& row : matching.rows) {
+    std::vector<uint32_t> who;
+    for (const auto& [member, r] : row.members) who.push_back(member);
+    if (who.size() > 1) by_members[who].push_back(&row);
+  }
+  for (const auto& [who, matched] : by_members) {
+    std::map<Digest, std::vector<std::pair<uint32_t, Channel>>> found;
+    for (size_t k = 0; k < who.size(); ++k) {
+      const auto& [m, id] = members[who[k]];
+      const Tracked& columns = role(m, id).layer.columns;
+      std::vector<uint32_t> unknown;
+      for (uint32_t c = 0; c < columns.channels.size(); ++c)
+        if (neuron(m, columns.channels[c]) == kNoNeuron) unknown.push_back(c);
+      if (unknown.empty()) continue;
+      const Matrix matrix = matrix_of(m, id);
+      if (matched.size() * matrix.cell_bytes() < kTellingColumnBytes) break;
+      std::vector<uint32_t> rows;
+      for (const MatchedRow* row : matched) rows.push_back(row->members[k].second);
+      for (const uint32_t c : unknown) {
+        auto& roots = found[matrix.hash_column(c, rows)];
+        // A column that stands twice in one model says nothing about which of them is meant.
+        roots.emplace_back(m, channels_[m].root(columns.channels[c]));
+      }
+    }
+    for (const auto& [digest, roots] : found) {
+      std::set<uint32_t> distinct;
+      for (const auto& [m, root] : roots) distinct.insert(m);
+      if (roots.size() > 1 && distinct.size() == roots.size()) join(roots, mix(set + 1, distinct.size()));
     }
   }
 }

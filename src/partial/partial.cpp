@@ -15,7 +15,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   for (const Model& model : models) channels.push_back(find_channels(model));
   const Neurons neurons = find_neurons(models, channels, alignment, classes);
   const Segments segments(channels, neurons);
-  const SharingTable sharing = find_shared_blocks(models, channels, segments, alignment);
+  const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
   for (uint32_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(const Rewritten rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
     report.row_splits += rewritten.row_splits;

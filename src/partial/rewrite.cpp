@@ -12,10 +12,13 @@ namespace {
 using Kind = NodeRole::Kind;
 using Pieces = std::vector<uint32_t>;
 
+// Of constants that are made up (contract 3).
+constexpr size_t kGeneratedBytes = 1024;
+
 class Rewriter {
  public:
   Rewriter(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-           const std::map<NodeId, LayerSharing>& sharing)
+           const ModelSharing& sharing)
       : graph_(model.graph),
         channels_(channels),
         sharing_(sharing),
@@ -31,6 +34,8 @@ class Rewriter {
   // The first operand that has channels.
   ValueId channel_operand(NodeId id) const;
   void rewrite_each(NodeId id);
+  bool is_splittable_norm(NodeId id) const;
+  void rewrite_norm(NodeId id);
   void rewrite_join(NodeId id);
   // The node on some pieces; its output has `pieces` of the value that it made.
   ValueId on_pieces(NodeId id, const Pieces& pieces);
@@ -41,7 +46,7 @@ class Rewriter {
 
   Graph& graph_;
   const Channels& channels_;
-  const std::map<NodeId, LayerSharing>& sharing_;
+  const ModelSharing& sharing_;
   Forms forms_;
   std::vector<bool> in_pieces_;  // by value: somebody reads single pieces of it
   std::vector<NodeId> replaced_;
@@ -82,9 +87,11 @@ void Rewriter::find_wanted(const std::vector<NodeId>& order) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Node& node = graph_.node(*it);
     const NodeRole& what = role(*it);
+    if (sharing_.mixed.contains(*it) && (what.kind == Kind::kEach || is_splittable_norm(*it)))
+      in_pieces_[index(node.outputs[0])] = true;
     if (what.kind == Kind::kLayer) {
-      const auto sharing = sharing_.find(*it);
-      if (what.layer.splits_columns && sharing != sharing_.end() &&
+      const auto sharing = sharing_.layers.find(*it);
+      if (what.layer.splits_columns && sharing != sharing_.layers.end() &&
           std::ranges::any_of(sharing->second.blocks, reads_apart))
         in_pieces_[index(node.inputs[0])] = true;
     } else if ((what.kind == Kind::kEach || what.kind == Kind::kJoin) && in_pieces_[index(node.outputs[0])]) {
@@ -156,12 +163,65 @@ void Rewriter::rewrite_each(NodeId id) {
     keep_name(out, on_pieces(id, forms_.arrangement(channel_operand(id)).all()));
     return;
   }
+  if (sharing_.mixed.contains(id) && is_splittable_norm(id)) return rewrite_norm(id);
   const Pieces all = forms_.arrangement(out).all();
   if (role(id).kind == Kind::kEach && in_pieces_[index(out)]) {
     for (const uint32_t piece : all) forms_.give(out, {piece}, on_pieces(id, {piece}));
   } else {
     forms_.give(out, all, on_pieces(id, all));
   }
+}
+
+// A normalisation over the channels whose scale and shift can be applied to pieces afterwards. Beyond the
+// size of a generated constant its own (unit) scale would cost more than is gained.
+bool Rewriter::is_splittable_norm(NodeId id) const {
+  const Node& node = graph_.node(id);
+  return role(id).kind == Kind::kWhole && node.inputs.size() > 1 && node.inputs[1] != kNoValue &&
+         graph_.value(node.inputs[1]).weight != nullptr &&
+         graph_.value(node.inputs[1]).weight->dtype() == DType::kFloat32 &&
+         graph_.value(node.inputs[1]).weight->byte_size() <= kGeneratedBytes;
+}
+
+// y = LayerNormalization(x, scale, shift)  ->  n = LayerNormalization(x, 1); y_p = n_p * scale_p + shift_p
+void Rewriter::rewrite_norm(NodeId id) {
+  Node node = graph_.node(id);
+  const ValueId out = node.outputs[0], scale = node.inputs[1],
+                shift = node.inputs.size() > 2 ? node.inputs[2] : kNoValue;
+  const Arrangement& order = forms_.arrangement(out);
+  const auto& operand = role(id).operands[1];
+  const auto width = graph_.value(scale).weight->element_count();
+  node.inputs = {
+      forms_.get(node.inputs[0], order.all()),
+      forms_.add_constant(graph_.value(scale).name + "_one",
+                          Weight::floats(std::vector<float>(static_cast<size_t>(width), 1.0f), {width}))};
+  const ValueId normalised = forms_.add_value(graph_.value(out).name, graph_.value(out).type);
+  node.outputs = {normalised};
+  Node split;
+  split.op_type = "Split";
+  split.name = node.name;
+  split.set("axis", static_cast<int64_t>(forms_.tracked(out).axis));
+  std::vector<int64_t> sizes;
+  for (const uint32_t piece : order.all()) {
+    sizes.push_back(static_cast<int64_t>(order.pieces[piece].positions.size()) * operand.unit);
+    split.outputs.push_back(forms_.add_value(graph_.value(out).name, forms_.part_type(out, {piece})));
+  }
+  split.inputs = {normalised, forms_.add_constant(graph_.value(out).name + "_split", Weight::int64s(sizes))};
+  for (const uint32_t piece : order.all()) {
+    ValueId value = split.outputs[piece];
+    for (const auto& [op, constant] : {std::pair{"Mul", scale}, std::pair{"Add", shift}}) {
+      if (constant == kNoValue) continue;
+      Node apply;
+      apply.op_type = op;
+      apply.name = node.name;
+      apply.inputs = {value, part_of_constant(constant, 0, operand.unit, order.pieces[piece].positions)};
+      value = forms_.add_value(graph_.value(out).name, forms_.part_type(out, {piece}));
+      apply.outputs = {value};
+      graph_.add_node(std::move(apply));
+    }
+    forms_.give(out, {piece}, value);
+  }
+  graph_.add_node(std::move(node));
+  graph_.add_node(std::move(split));
 }
 
 void Rewriter::rewrite_join(NodeId id) {
@@ -184,7 +244,7 @@ void Rewriter::rewrite_join(NodeId id) {
 ValueId Rewriter::layer_part(NodeId id, const Pieces& rows, const Pieces& columns, bool bias) {
   const NodeRole& what = role(id);
   const Layer& layer = what.layer;
-  const LayerSharing& sharing = sharing_.at(id);
+  const LayerSharing& sharing = sharing_.layers.at(id);
   Node node = graph_.node(id);
   const ValueId out = node.outputs[0];
   const Tracked& made = forms_.tracked(out);
@@ -215,7 +275,7 @@ ValueId Rewriter::layer_part(NodeId id, const Pieces& rows, const Pieces& column
 }
 
 void Rewriter::rewrite_layer(NodeId id) {
-  const LayerSharing& sharing = sharing_.at(id);
+  const LayerSharing& sharing = sharing_.layers.at(id);
   const ValueId out = graph_.node(id).outputs[0];
   const std::string name = graph_.node(id).name;
   const auto runs = row_runs(sharing);
@@ -312,7 +372,7 @@ Result<Rewritten> Rewriter::run() {
 }  // namespace
 
 Result<Rewritten> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-                          const std::map<NodeId, LayerSharing>& sharing) {
+                          const ModelSharing& sharing) {
   return Rewriter(model, number, channels, segments, sharing).run();
 }
 

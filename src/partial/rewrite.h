@@ -22,6 +22,6 @@ struct Rewritten {
   bool changed = false;
 };
 Result<Rewritten> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-                          const std::map<NodeId, LayerSharing>& sharing);
+                          const ModelSharing& sharing);
 
 }  // namespace mts::partial

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
+#include <utility>
 
 #include <xxhash.h>
 
@@ -13,13 +13,37 @@ namespace {
 
 // Columns that are read as they are.
 constexpr SegmentId kAllColumns = 0xffffffffu;
-// In place of a column piece.
+// In place of a column piece: the bias, and operand k of an operator with parameters.
 constexpr SegmentId kBias = 0xfffffffeu;
+constexpr SegmentId kOperand = 0xffff0000u;
 
-struct Member {
-  uint32_t model = 0;
-  NodeId node = kNoNode;
-  LayerSharing sharing;
+// Interned sets of models.
+using Sharers = std::map<std::vector<uint32_t>, SharerId>;
+
+// What the members of one aligned set hold, block by block.
+class Comparison {
+ public:
+  using Block = std::pair<SegmentId, SegmentId>;  // of rows, of columns
+
+  void expect(const Block& block) { ++owners_[block]; }
+  // Whether more than one member has such a block at all.
+  bool is_common(const Block& block) const { return owners_.at(block) > 1; }
+  void add(uint32_t model, const Block& block, const Digest& digest) {
+    digests_[{model, block}] = digest;
+    equal_[{block, digest}].push_back(model);
+  }
+  SharerId sharer(uint32_t model, const Block& block, Sharers& sharers) const {
+    const auto digest = digests_.find({model, block});
+    if (digest == digests_.end()) return kAlone;
+    const auto& who = equal_.at({block, digest->second});
+    return who.size() < 2 ? kAlone
+                          : sharers.try_emplace(who, static_cast<SharerId>(sharers.size() + 1)).first->second;
+  }
+
+ private:
+  std::map<Block, size_t> owners_;
+  std::map<std::pair<uint32_t, Block>, Digest> digests_;
+  std::map<std::pair<Block, Digest>, std::vector<uint32_t>> equal_;
 };
 
 Digest digest_of(const Matrix& matrix, const Piece& rows, const std::vector<uint32_t>& columns) {
@@ -36,83 +60,126 @@ Arrangement as_they_are(const Tracked& tracked) {
   return result;
 }
 
-}  // namespace
+class SharedBlocks {
+ public:
+  SharedBlocks(const std::vector<Model>& models, const std::vector<Channels>& channels,
+               const Segments& segments)
+      : models_(models), channels_(channels), segments_(segments), result_(models.size()) {}
 
-bool LayerSharing::is_split() const {
-  return std::ranges::any_of(blocks, [](const std::vector<SharerId>& line) {
-    return std::ranges::any_of(line, [&](SharerId id) { return id != line.front(); });
-  });
-}
+  void compare_layers(const AlignedSet& set);
+  void compare_parameters(const AlignedSet& set);
+  std::vector<ModelSharing> take() { return std::move(result_); }
 
-SharingTable find_shared_blocks(const std::vector<Model>& models, const std::vector<Channels>& channels,
-                                const Segments& segments, const Alignment& alignment) {
-  SharingTable table(models.size());
-  std::map<std::vector<uint32_t>, SharerId> sharers;
-  for (const AlignedSet& set : alignment.sets) {
-    std::vector<Member> members;
-    for (uint32_t m = 0; m < models.size(); ++m) {
-      if (set.nodes[m] == kNoNode) continue;
-      const NodeRole& role = channels[m].roles[index(set.nodes[m])];
-      if (role.kind != NodeRole::Kind::kLayer) continue;
-      const ValueId out = models[m].graph.node(set.nodes[m]).outputs[0];
-      Member member{m, set.nodes[m], {}};
-      member.sharing.rows = segments.arrange(m, *channels[m].tracked[index(out)]);
-      member.sharing.columns = role.layer.splits_columns ? segments.arrange(m, role.layer.columns)
-                                                         : as_they_are(role.layer.columns);
-      if (!member.sharing.rows.trivial() || !member.sharing.columns.trivial())
-        members.push_back(std::move(member));
+ private:
+  const NodeRole& role(uint32_t m, NodeId id) const { return channels_[m].roles[index(id)]; }
+  const WeightPtr& weight(uint32_t m, ValueId id) const { return models_[m].graph.value(id).weight; }
+
+  const std::vector<Model>& models_;
+  const std::vector<Channels>& channels_;
+  const Segments& segments_;
+  Sharers sharers_;
+  std::vector<ModelSharing> result_;
+};
+
+void SharedBlocks::compare_layers(const AlignedSet& set) {
+  struct Member {
+    uint32_t model = 0;
+    NodeId node = kNoNode;
+    LayerSharing sharing;
+  };
+  std::vector<Member> members;
+  Comparison comparison;
+  for (uint32_t m = 0; m < models_.size(); ++m) {
+    const NodeId id = set.nodes[m];
+    if (id == kNoNode || role(m, id).kind != NodeRole::Kind::kLayer) continue;
+    const Layer& layer = role(m, id).layer;
+    Member member{m, id, {}};
+    LayerSharing& sharing = member.sharing;
+    sharing.rows = segments_.arrange(m, *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])]);
+    sharing.columns = layer.splits_columns ? segments_.arrange(m, layer.columns) : as_they_are(layer.columns);
+    if (sharing.rows.trivial() && sharing.columns.trivial()) continue;
+    for (const Piece& row : sharing.rows.pieces) {
+      comparison.expect({row.segment, kBias});
+      for (const Piece& column : sharing.columns.pieces) comparison.expect({row.segment, column.segment});
     }
-    using Block = std::pair<SegmentId, SegmentId>;
-    std::map<Block, size_t> owners;
-    for (const Member& member : members)
-      for (const Piece& row : member.sharing.rows.pieces) {
-        ++owners[{row.segment, kBias}];
-        for (const Piece& column : member.sharing.columns.pieces) ++owners[{row.segment, column.segment}];
-      }
-    std::map<std::pair<Block, Digest>, std::vector<uint32_t>> equal;  // members
-    std::vector<std::map<Block, Digest>> digests(members.size());
-    for (uint32_t i = 0; i < members.size(); ++i) {
-      const auto& [m, id, sharing] = members[i];
-      const Layer& layer = channels[m].roles[index(id)].layer;
-      const Graph& graph = models[m].graph;
-      const Tracked& out = *channels[m].tracked[index(graph.node(id).outputs[0])];
-      const auto add = [&](const Block& block, const Digest& digest) {
-        digests[i][block] = digest;
-        equal[{block, digest}].push_back(i);
-      };
-      const Matrix matrix(graph.value(layer.weight).weight, layer.row_axis, layer.column_axis, out.unit,
-                          layer.columns.unit);
-      std::optional<Matrix> bias;
-      if (layer.bias != kNoValue)
-        bias.emplace(Matrix::of_parameters(graph.value(layer.bias).weight, layer.bias_axis, out.unit));
-      for (const Piece& row : sharing.rows.pieces) {
-        if (bias && owners[{row.segment, kBias}] > 1) add({row.segment, kBias}, digest_of(*bias, row, {0}));
-        for (const Piece& column : sharing.columns.pieces)
-          if (const Block block = {row.segment, column.segment}; owners[block] > 1)
-            add(block, digest_of(matrix, row, column.positions));
-      }
-    }
-    for (uint32_t i = 0; i < members.size(); ++i) {
-      LayerSharing& sharing = members[i].sharing;
-      const auto sharer = [&](const Block& block) -> SharerId {
-        const auto digest = digests[i].find(block);
-        if (digest == digests[i].end()) return kAlone;
-        const auto& same = equal.at({block, digest->second});
-        if (same.size() < 2) return kAlone;
-        std::vector<uint32_t> who;
-        for (const uint32_t k : same) who.push_back(members[k].model);
-        return sharers.try_emplace(who, static_cast<SharerId>(sharers.size() + 1)).first->second;
-      };
-      for (const Piece& row : sharing.rows.pieces) {
-        auto& line = sharing.blocks.emplace_back();
-        for (const Piece& column : sharing.columns.pieces)
-          line.push_back(sharer({row.segment, column.segment}));
-        sharing.bias.push_back(sharer({row.segment, kBias}));
-      }
-      table[members[i].model].emplace(members[i].node, std::move(sharing));
+    members.push_back(std::move(member));
+  }
+  for (const auto& [m, id, sharing] : members) {
+    const Layer& layer = role(m, id).layer;
+    const Tracked& out = *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])];
+    const Matrix matrix(weight(m, layer.weight), layer.row_axis, layer.column_axis, out.unit,
+                        layer.columns.unit);
+    std::optional<Matrix> bias;
+    if (layer.bias != kNoValue)
+      bias.emplace(Matrix::of_parameters(weight(m, layer.bias), layer.bias_axis, out.unit));
+    for (const Piece& row : sharing.rows.pieces) {
+      if (bias && comparison.is_common({row.segment, kBias}))
+        comparison.add(m, {row.segment, kBias}, digest_of(*bias, row, {0}));
+      for (const Piece& column : sharing.columns.pieces)
+        if (comparison.is_common({row.segment, column.segment}))
+          comparison.add(m, {row.segment, column.segment}, digest_of(matrix, row, column.positions));
     }
   }
-  return table;
+  for (Member& member : members) {
+    LayerSharing& sharing = member.sharing;
+    for (const Piece& row : sharing.rows.pieces) {
+      auto& line = sharing.blocks.emplace_back();
+      for (const Piece& column : sharing.columns.pieces)
+        line.push_back(comparison.sharer(member.model, {row.segment, column.segment}, sharers_));
+      sharing.bias.push_back(comparison.sharer(member.model, {row.segment, kBias}, sharers_));
+    }
+    result_[member.model].layers.emplace(member.node, std::move(sharing));
+  }
+}
+
+void SharedBlocks::compare_parameters(const AlignedSet& set) {
+  struct Parameter {
+    uint32_t model = 0;
+    size_t operand = 0;
+    Arrangement arrangement;
+  };
+  std::vector<Parameter> parameters;
+  Comparison comparison;
+  for (uint32_t m = 0; m < models_.size(); ++m) {
+    const NodeId id = set.nodes[m];
+    if (id == kNoNode || !channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])]) continue;
+    const auto& operands = role(m, id).operands;
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (operands[i].kind != OperandRole::Kind::kParameter) continue;
+      Parameter parameter{
+          m, i, segments_.arrange(m, *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])])};
+      if (parameter.arrangement.pieces.size() < 2) continue;
+      for (const Piece& piece : parameter.arrangement.pieces)
+        comparison.expect({piece.segment, kOperand + static_cast<SegmentId>(i)});
+      parameters.push_back(std::move(parameter));
+    }
+  }
+  for (const auto& [m, i, arrangement] : parameters) {
+    const OperandRole& operand = role(m, set.nodes[m]).operands[i];
+    const Matrix matrix = Matrix::of_parameters(weight(m, models_[m].graph.node(set.nodes[m]).inputs[i]),
+                                                operand.axis, operand.unit);
+    for (const Piece& piece : arrangement.pieces)
+      comparison.add(m, {piece.segment, kOperand + static_cast<SegmentId>(i)}, digest_of(matrix, piece, {0}));
+  }
+  for (const auto& [m, i, arrangement] : parameters) {
+    std::set<SharerId> seen;
+    for (const Piece& piece : arrangement.pieces)
+      seen.insert(comparison.sharer(m, {piece.segment, kOperand + static_cast<SegmentId>(i)}, sharers_));
+    if (seen.size() > 1) result_[m].mixed.insert(set.nodes[m]);
+  }
+}
+
+}  // namespace
+
+std::vector<ModelSharing> find_shared_blocks(const std::vector<Model>& models,
+                                             const std::vector<Channels>& channels, const Segments& segments,
+                                             const Alignment& alignment) {
+  SharedBlocks blocks(models, channels, segments);
+  for (const AlignedSet& set : alignment.sets) {
+    blocks.compare_layers(set);
+    blocks.compare_parameters(set);
+  }
+  return blocks.take();
 }
 
 }  // namespace mts::partial

@@ -5,6 +5,7 @@
 #include "partial/arrangement.h"
 
 #include <map>
+#include <set>
 #include <vector>
 
 namespace mts::partial {
@@ -17,12 +18,15 @@ struct LayerSharing {
   Arrangement rows, columns;
   std::vector<std::vector<SharerId>> blocks;  // [row piece][column piece]
   std::vector<SharerId> bias;                 // [row piece]; empty without a bias
-  bool is_split() const;                      // some rows read some columns apart from others
 };
 
-// By model and node: every layer whose input or output is in pieces.
-using SharingTable = std::vector<std::map<NodeId, LayerSharing>>;
-SharingTable find_shared_blocks(const std::vector<Model>& models, const std::vector<Channels>& channels,
-                                const Segments& segments, const Alignment& alignment);
+// Of one model.
+struct ModelSharing {
+  std::map<NodeId, LayerSharing> layers;  // every layer whose input or output is in pieces
+  std::set<NodeId> mixed;  // nodes with parameters of which some pieces are shared in another way than others
+};
+std::vector<ModelSharing> find_shared_blocks(const std::vector<Model>& models,
+                                             const std::vector<Channels>& channels, const Segments& segments,
+                                             const Alignment& alignment);
 
 }  // namespace mts::partial
