@@ -14,8 +14,6 @@ namespace {
 constexpr size_t kTellingBytes = 256;
 // Parameters of a channel that are enough to recognise it by: a depthwise filter, not a bias.
 constexpr size_t kTellingParameterBytes = 32;
-// The same for a column of the rows that are equal.
-constexpr size_t kTellingColumnBytes = 16;
 
 class Finder {
  public:
@@ -39,7 +37,7 @@ class Finder {
   void match_layers(uint32_t set, const Members& members);
   void match_parameters(uint32_t set, const Members& members);
   std::vector<Columns> columns_of(const Members& members) const;
-  void match_columns(uint32_t set, const Members& members, const Matching& matching);
+  void match_columns(const Members& members, const Matching& matching);
   Matrix matrix_of(uint32_t m, NodeId id) const;
   void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
   void join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature);
@@ -218,23 +216,7 @@ void Finder::match_layers(uint32_t set, const Members& members) {
   const Matching matching = match_rows(rows);
   if (!matching.worthwhile) return;
   record(set, rows, matching);
-  // Columns that were only taken to correspond by position, and in which rows are equal indeed, do.
-  for (const uint32_t key : matching.confirmed) {
-    Members group;
-    std::vector<size_t> where;
-    for (size_t i = 0; i < members.size(); ++i)
-      if (columns[i].groups.contains(key)) where.push_back(i);
-    const auto& positions = columns[where.front()].groups.at(key).positions;
-    for (const uint32_t c : positions) {
-      std::vector<std::pair<uint32_t, Channel>> roots;
-      for (const size_t i : where) {
-        const uint32_t m = members[i].first;
-        roots.emplace_back(m, channels_[m].root(role(m, members[i].second).layer.columns.channels[c]));
-      }
-      join(roots, 0);
-    }
-  }
-  match_columns(set, members, matching);
+  match_columns(members, matching);
 }
 
 Matrix Finder::matrix_of(uint32_t m, NodeId id) const {
@@ -243,9 +225,9 @@ Matrix Finder::matrix_of(uint32_t m, NodeId id) const {
                 made_by(channels_[m], models_[m], id).unit, layer.columns.unit);
 }
 
-// Rows that are equal say which of the columns correspond that nothing was known of: those that are equal in
-// these rows, wherever they stand.
-void Finder::match_columns(uint32_t set, const Members& members, const Matching& matching) {
+// Rows that are equal say which columns correspond of which it was not known: those that are equal in these
+// rows, wherever they stand.
+void Finder::match_columns(const Members& members, const Matching& matching) {
   std::map<std::vector<uint32_t>, std::vector<const MatchedRow*>> by_members;
   for (const MatchedRow& row : matching.rows) {
     std::vector<uint32_t> who;
@@ -253,29 +235,30 @@ void Finder::match_columns(uint32_t set, const Members& members, const Matching&
     if (who.size() > 1) by_members[who].push_back(&row);
   }
   for (const auto& [who, matched] : by_members) {
-    std::map<Digest, std::vector<std::pair<uint32_t, Channel>>> found;
+    std::map<Digest, std::map<uint32_t, std::vector<Channel>>> found;  // by content and model
     for (size_t k = 0; k < who.size(); ++k) {
       const auto& [m, id] = members[who[k]];
       const Tracked& columns = role(m, id).layer.columns;
-      std::vector<uint32_t> unknown;
-      for (uint32_t c = 0; c < columns.channels.size(); ++c)
-        if (neuron(m, columns.channels[c]) == kNoNeuron) unknown.push_back(c);
-      if (unknown.empty()) continue;
       const Matrix matrix = matrix_of(m, id);
-      if (matched.size() * matrix.cell_bytes() < kTellingColumnBytes) break;
       std::vector<uint32_t> rows;
       for (const MatchedRow* row : matched) rows.push_back(row->members[k].second);
-      for (const uint32_t c : unknown) {
-        auto& roots = found[matrix.hash_column(c, rows)];
-        // A column that stands twice in one model says nothing about which of them is meant.
-        roots.emplace_back(m, channels_[m].root(columns.channels[c]));
+      for (uint32_t c = 0; c < columns.channels.size(); ++c)
+        found[matrix.hash_column(c, rows)][m].push_back(channels_[m].root(columns.channels[c]));
+    }
+    std::vector<std::vector<std::pair<uint32_t, Channel>>> joins;
+    for (const auto& [digest, by_member] : found) {
+      // Equal columns of one model (zeros) cannot be told apart: they are taken in order.
+      const size_t count = by_member.begin()->second.size();
+      if (by_member.size() < 2 ||
+          std::ranges::any_of(by_member, [&](const auto& one) { return one.second.size() != count; }))
+        continue;
+      for (size_t k = 0; k < count; ++k) {
+        auto& roots = joins.emplace_back();
+        for (const auto& [m, channels] : by_member) roots.emplace_back(m, channels[k]);
       }
     }
-    for (const auto& [digest, roots] : found) {
-      std::set<uint32_t> distinct;
-      for (const auto& [m, root] : roots) distinct.insert(m);
-      if (roots.size() > 1 && distinct.size() == roots.size()) join(roots, mix(set + 1, distinct.size()));
-    }
+    std::ranges::sort(joins);  // in the order of the channels, so that no order is changed without need
+    for (const auto& roots : joins) join(roots, 0);
   }
 }
 

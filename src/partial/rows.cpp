@@ -27,7 +27,7 @@ class Matcher {
 
   uint32_t candidate_for(uint32_t member, uint32_t row);
   void add(uint32_t candidate, uint32_t member, uint32_t row);
-  uint64_t pattern_of(const Candidate& candidate, Matching& matching, size_t& saved) const;
+  uint64_t pattern_of(const Candidate& candidate, size_t& saved) const;
 
   const std::vector<Rows>& members_;
   std::vector<Candidate> candidates_;
@@ -92,7 +92,7 @@ void Matcher::add(uint32_t c, uint32_t member, uint32_t row) {
   }
 }
 
-uint64_t Matcher::pattern_of(const Candidate& candidate, Matching& matching, size_t& saved) const {
+uint64_t Matcher::pattern_of(const Candidate& candidate, size_t& saved) const {
   uint64_t pattern = 0;
   const auto mix = [&](uint64_t value) {
     pattern = (pattern ^ (value + 1)) * 0x9e3779b97f4a7c15ull, pattern ^= pattern >> 31;
@@ -104,9 +104,9 @@ uint64_t Matcher::pattern_of(const Candidate& candidate, Matching& matching, siz
     const RowHashes& any = members_[entries.front().first].hashes.at(key);
     const size_t equal = entries.size() - labels.size();
     saved += equal * any.bytes;
-    if (equal > 0 && any.tentative) matching.confirmed.insert(key);
     mix(key);
-    for (const uint32_t label : line) mix(equal == 0 ? 0 : label + 1);
+    if (equal == 0) continue;
+    for (size_t i = 0; i < line.size(); ++i) mix((uint64_t{entries[i].first} << 32) + line[i]);
   }
   return pattern;
 }
@@ -119,7 +119,7 @@ Matching Matcher::run() {
   size_t saved = 0, largest = 0;
   for (const Candidate& candidate : candidates_) {
     if (candidate.members.size() < 2 && candidate.known == kNoNeuron) continue;
-    const uint64_t pattern = pattern_of(candidate, matching, saved);
+    const uint64_t pattern = pattern_of(candidate, saved);
     matching.rows.push_back({candidate.members, pattern});
   }
   for (const Rows& rows : members_) largest = std::max(largest, rows.total_bytes);

@@ -40,8 +40,7 @@ struct MatchedRow {
 };
 struct Matching {
   std::vector<MatchedRow> rows;
-  std::set<uint32_t> confirmed;  // tentative column groups in which rows are equal
-  bool worthwhile = false;       // enough bytes are equal to split the weights for
+  bool worthwhile = false;  // enough bytes are equal to split the weights for
 };
 
 // Rows that are known to be one neuron stay so; others join the first neuron that agrees in at least half of
