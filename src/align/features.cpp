@@ -17,8 +17,9 @@ uint64_t mix(uint64_t hash, uint64_t value) { return XXH3_64bits_withSeed(&value
 
 namespace {
 
-// Smaller constants (axes, shapes, epsilons) are the same in unrelated places.
-constexpr size_t kTellingBytes = 32;
+// Smaller constants (axes, shapes, epsilons) are the same in unrelated places; those of integers, which hold
+// shapes and slices, even when they are a little larger.
+constexpr size_t kTellingBytes = 32, kTellingIntegerBytes = 256;
 
 using share::Interner;
 using share::Key;
@@ -90,7 +91,8 @@ bool Extractor::is_telling(int32_t weight_class) {
     const size_t element = static_cast<size_t>(bit_width(weight.dtype())) / 8;
     const bool uniform = element > 0 && bytes.size() > element &&
                          std::memcmp(bytes.data(), bytes.data() + element, bytes.size() - element) == 0;
-    telling_[id] = !uniform && weight.byte_size() >= kTellingBytes;
+    const bool numbers = is_float(weight.dtype()) || is_quantised(weight.dtype());
+    telling_[id] = !uniform && weight.byte_size() >= (numbers ? kTellingBytes : kTellingIntegerBytes);
   }
   return *telling_[id];
 }

@@ -11,6 +11,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   if (models.size() < 2) return report;
   const WeightClasses classes = classify_weights(models);
   const Alignment alignment = align(models, classes, number_values(models, classes, shared_inputs));
+  if (getenv("DBGA")) for (const auto& set : alignment.sets) { fprintf(stderr, "SET"); for (uint32_t m = 0; m < models.size(); ++m) if (set.nodes[m] != kNoNode) fprintf(stderr, " %u:%s", m, models[m].graph.node(set.nodes[m]).name.c_str()); fprintf(stderr, "\n"); }
   std::vector<Channels> channels;
   for (const Model& model : models) channels.push_back(find_channels(model));
   const Neurons neurons = find_neurons(models, channels, alignment, classes);
