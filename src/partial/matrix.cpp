@@ -1,5 +1,7 @@
 #include "partial/matrix.h"
 
+#include <cstring>
+
 #define XXH_STATIC_LINKING_ONLY  // a state on the stack
 #include <xxhash.h>
 
@@ -45,6 +47,12 @@ Digest Matrix::hash(size_t row, std::span<const uint32_t> columns) const {
   }
   const XXH128_hash_t hash = XXH3_128bits_digest(&state);
   return {hash.low64, hash.high64};
+}
+
+bool Matrix::equal_rows(size_t row, const Matrix& other, size_t other_row) const {
+  const size_t line = row_unit_ * columns_ * cell_;
+  return line == other.row_unit_ * other.columns_ * other.cell_ &&
+         std::memcmp(bytes_.data() + row * line, other.bytes_.data() + other_row * line, line) == 0;
 }
 
 Digest Matrix::hash_column(uint32_t column, std::span<const uint32_t> rows) const {

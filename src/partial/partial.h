@@ -18,6 +18,7 @@ namespace mts::partial {
 struct Report {
   int64_t row_splits = 0;  // layers of all models
   int64_t block_splits = 0;
+  int64_t tables = 0;    // embedding tables that became one with others
   bool changed = false;  // types have to be inferred again
 };
 Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs);
