@@ -39,6 +39,7 @@ Segments::Segments(const std::vector<Channels>& channels, const Neurons& neurons
     std::vector<uint32_t> members;
     for (uint32_t m = 0; m < neuron.channels.size(); ++m)
       if (neuron.channels[m] != kNoChannel) members.push_back(m);
+    if (members.empty()) continue;  // became one with another
     const uint32_t first = members.front();
     const SegmentId id =
         segment({neuron.signature, first, channels[first].batches[neuron.channels[first]], members});

@@ -65,4 +65,9 @@ Digest Matrix::hash_column(uint32_t column, std::span<const uint32_t> rows) cons
   return {hash.low64, hash.high64};
 }
 
+Digest combine(std::span<const Digest> parts) {
+  const XXH128_hash_t hash = XXH3_128bits(parts.data(), parts.size_bytes());
+  return {hash.low64, hash.high64};
+}
+
 }  // namespace mts::partial

@@ -38,4 +38,7 @@ class Matrix {
   size_t cell_ = 0;  // bytes of one column in one of the row_unit rows of the weight
 };
 
+// A hash over hashes, in order.
+Digest combine(std::span<const Digest> parts);
+
 }  // namespace mts::partial

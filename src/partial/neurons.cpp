@@ -12,8 +12,12 @@ namespace {
 
 // Smaller equal weights may be equal by chance (zeros, ones) and say nothing about which channel is which.
 constexpr size_t kTellingBytes = 256;
-// Parameters of a channel that are enough to recognise it by: a depthwise filter, not a bias.
-constexpr size_t kTellingParameterBytes = 32;
+// Parameters of a channel that are enough to recognise it by: a depthwise filter, a scale and a shift, but
+// not a bias alone.
+constexpr size_t kTellingParameterBytes = 8;
+// What a split has to save: this part of a weight, and more of parameters, which are small and may be equal
+// in a few channels by chance (dead ones).
+constexpr size_t kWorthwhilePart = 128, kWorthwhileParameterPart = 16;
 
 class Finder {
  public:
@@ -49,6 +53,14 @@ class Finder {
   Neurons result_;
 };
 
+// Of all parameters of one channel.
+Digest hash_of_row(const std::vector<Matrix>& parameters, size_t row) {
+  if (parameters.size() == 1) return parameters.front().hash(row, std::vector<uint32_t>{0});
+  std::vector<Digest> parts;
+  for (const Matrix& matrix : parameters) parts.push_back(matrix.hash(row, std::vector<uint32_t>{0}));
+  return combine(parts);
+}
+
 uint64_t mix(uint64_t a, uint64_t b) {
   uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9ull;
   return x ^ (x >> 29);
@@ -72,6 +84,7 @@ Neurons Finder::run() {
   for (uint32_t s = 0; s < alignment_.sets.size(); ++s) {
     match_layers(s, members_of(alignment_.sets[s], NodeRole::Kind::kLayer));
     match_parameters(s, members_of(alignment_.sets[s], NodeRole::Kind::kEach));
+    match_parameters(s, members_of(alignment_.sets[s], NodeRole::Kind::kWhole));
   }
   return std::move(result_);
 }
@@ -113,29 +126,33 @@ void Finder::tie_positions(const Members& group, const std::vector<const Tracked
   }
 }
 
-// Puts channels into one neuron: that of those which have one, else a new one. Leaves everything as it is
-// when they are in different ones, or a model has another channel in it.
+// Puts channels, and the neurons that they are in already, into one neuron. Leaves everything as it is when a
+// model would have two channels in it.
 void Finder::join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature) {
-  NeuronId target = kNoNeuron;
+  std::set<NeuronId> known;
+  std::vector<Channel> channels(models_.size(), kNoChannel);
+  const auto put = [&](uint32_t m, Channel root) {
+    if (root == kNoChannel) return true;
+    if (channels[m] != kNoChannel && channels[m] != root) return false;
+    channels[m] = root;
+    return true;
+  };
   for (const auto& [m, root] : roots) {
-    const NeuronId known = result_.of_root[m][root];
-    if (known == kNoNeuron) continue;
-    if (target != kNoNeuron && known != target) return;
-    target = known;
+    if (!put(m, root)) return;
+    if (result_.of_root[m][root] != kNoNeuron) known.insert(result_.of_root[m][root]);
   }
-  if (target != kNoNeuron)
-    for (const auto& [m, root] : roots) {
-      const Channel there = result_.all[target].channels[m];
-      if (there != kNoChannel && there != root) return;
-    }
-  if (target == kNoNeuron) {
-    target = static_cast<NeuronId>(result_.all.size());
-    result_.all.push_back({std::vector<Channel>(models_.size(), kNoChannel), 0});
+  for (const NeuronId one : known)
+    for (uint32_t m = 0; m < models_.size(); ++m)
+      if (!put(m, result_.all[one].channels[m])) return;
+  if (known.empty()) {
+    known.insert(static_cast<NeuronId>(result_.all.size()));
+    result_.all.emplace_back();
   }
-  for (const auto& [m, root] : roots) {
-    result_.all[target].channels[m] = root;
-    result_.of_root[m][root] = target;
-  }
+  const NeuronId target = *known.begin();
+  for (const NeuronId one : known) result_.all[one].channels.assign(models_.size(), kNoChannel);
+  result_.all[target].channels = channels;
+  for (uint32_t m = 0; m < models_.size(); ++m)
+    if (channels[m] != kNoChannel) result_.of_root[m][channels[m]] = target;
   if (signature != 0) result_.all[target].signature = mix(result_.all[target].signature, signature);
 }
 
@@ -213,7 +230,7 @@ void Finder::match_layers(uint32_t set, const Members& members) {
     }
     rows[i].total_bytes = matrix.rows() * matrix.columns() * matrix.cell_bytes();
   }
-  const Matching matching = match_rows(rows);
+  const Matching matching = match_rows(rows, kWorthwhilePart);
   if (!matching.worthwhile) return;
   record(set, rows, matching);
   match_columns(members, matching);
@@ -270,28 +287,27 @@ void Finder::match_parameters(uint32_t set, const Members& members) {
     const Node& node = models_[m].graph.node(id);
     const NodeRole& what = role(m, id);
     const Tracked& out = made_by(channels_[m], models_[m], id);
-    for (size_t i = 0; i < what.operands.size(); ++i) {
-      if (what.operands[i].kind != OperandRole::Kind::kParameter) continue;
-      const WeightPtr& weight = models_[m].graph.value(node.inputs[i]).weight;
-      if (out.channels.empty() || weight->byte_size() < kTellingParameterBytes * out.channels.size())
-        continue;
-      const Matrix matrix = Matrix::of_parameters(weight, what.operands[i].axis, what.operands[i].unit);
-      Rows& row = rows.emplace_back();
-      row.model = m;
-      row.total_bytes = weight->byte_size();
-      RowHashes& hashes = row.hashes[0];
-      hashes.bytes = matrix.cell_bytes();
-      for (size_t r = 0; r < matrix.rows(); ++r) {
-        hashes.of_row.push_back(matrix.hash(r, std::vector<uint32_t>{0}));
-        row.roots.push_back(channels_[m].root(out.channels[r]));
-        row.neurons.push_back(neuron(m, out.channels[r]));
-      }
-      all_equal &= hashes.of_row == rows.front().hashes[0].of_row;
-      break;  // one such operand is enough
+    std::vector<Matrix> parameters;
+    for (size_t i = 0; i < what.operands.size(); ++i)
+      if (what.operands[i].kind == OperandRole::Kind::kParameter)
+        parameters.push_back(Matrix::of_parameters(models_[m].graph.value(node.inputs[i]).weight,
+                                                   what.operands[i].axis, what.operands[i].unit));
+    Rows row;
+    row.model = m;
+    RowHashes& hashes = row.hashes[0];
+    for (const Matrix& matrix : parameters) hashes.bytes += matrix.cell_bytes();
+    if (hashes.bytes < kTellingParameterBytes) continue;
+    row.total_bytes = hashes.bytes * out.channels.size();
+    for (size_t r = 0; r < out.channels.size(); ++r) {
+      hashes.of_row.push_back(hash_of_row(parameters, r));
+      row.roots.push_back(channels_[m].root(out.channels[r]));
+      row.neurons.push_back(neuron(m, out.channels[r]));
     }
+    rows.push_back(std::move(row));
+    all_equal &= rows.back().hashes[0].of_row == rows.front().hashes[0].of_row;
   }
   if (rows.size() < 2 || all_equal) return;
-  const Matching matching = match_rows(rows);
+  const Matching matching = match_rows(rows, kWorthwhileParameterPart);
   if (matching.worthwhile) record(set, rows, matching);
 }
 

@@ -6,8 +6,6 @@
 namespace mts::partial {
 namespace {
 
-// A split has to save at least this part of a weight.
-constexpr size_t kWorthwhilePart = 128;
 // Rows that are equal inside one member too (zeros) would be compared with each other again and again.
 constexpr size_t kMaxCandidates = 64;
 
@@ -19,7 +17,8 @@ struct Candidate {
 
 class Matcher {
  public:
-  explicit Matcher(const std::vector<Rows>& members) : members_(members) {}
+  Matcher(const std::vector<Rows>& members, size_t worthwhile_part)
+      : members_(members), worthwhile_part_(worthwhile_part) {}
   Matching run();
 
  private:
@@ -30,6 +29,7 @@ class Matcher {
   uint64_t pattern_of(const Candidate& candidate, size_t& saved) const;
 
   const std::vector<Rows>& members_;
+  const size_t worthwhile_part_;
   std::vector<Candidate> candidates_;
   std::map<NeuronId, uint32_t> by_neuron_;
   std::map<Key, std::vector<uint32_t>> by_hash_;
@@ -38,12 +38,9 @@ class Matcher {
 uint32_t Matcher::candidate_for(uint32_t member, uint32_t row) {
   constexpr uint32_t kNew = 0xffffffffu;
   const Rows& rows = members_[member];
-  if (rows.neurons[row] != kNoNeuron) {
-    const auto [it, added] =
-        by_neuron_.try_emplace(rows.neurons[row], static_cast<uint32_t>(candidates_.size()));
-    if (added) candidates_.emplace_back().known = rows.neurons[row];
-    return it->second;
-  }
+  const NeuronId known = rows.neurons[row];
+  if (known != kNoNeuron)
+    if (const auto it = by_neuron_.find(known); it != by_neuron_.end()) return it->second;
   uint32_t best = kNew;
   size_t best_equal = 0;
   bool best_in_place = false;
@@ -77,9 +74,15 @@ uint32_t Matcher::candidate_for(uint32_t member, uint32_t row) {
       }
     }
   }
-  if (best != kNew) return best;
-  candidates_.emplace_back();
-  return static_cast<uint32_t>(candidates_.size() - 1);
+  if (best == kNew) {
+    best = static_cast<uint32_t>(candidates_.size());
+    candidates_.emplace_back();
+  }
+  if (known != kNoNeuron) {
+    candidates_[best].known = known;
+    by_neuron_[known] = best;
+  }
+  return best;
 }
 
 void Matcher::add(uint32_t c, uint32_t member, uint32_t row) {
@@ -123,12 +126,14 @@ Matching Matcher::run() {
     matching.rows.push_back({candidate.members, pattern});
   }
   for (const Rows& rows : members_) largest = std::max(largest, rows.total_bytes);
-  matching.worthwhile = saved > 0 && saved * kWorthwhilePart >= largest;
+  matching.worthwhile = saved > 0 && saved * worthwhile_part_ >= largest;
   return matching;
 }
 
 }  // namespace
 
-Matching match_rows(const std::vector<Rows>& members) { return Matcher(members).run(); }
+Matching match_rows(const std::vector<Rows>& members, size_t worthwhile_part) {
+  return Matcher(members, worthwhile_part).run();
+}
 
 }  // namespace mts::partial

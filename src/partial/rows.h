@@ -43,8 +43,9 @@ struct Matching {
   bool worthwhile = false;  // enough bytes are equal to split the weights for
 };
 
-// Rows that are known to be one neuron stay so; others join the first neuron that agrees in at least half of
-// the bytes that can be compared, the one at their own position preferred.
-Matching match_rows(const std::vector<Rows>& members);
+// Rows that are known to be one neuron stay so; others, and neurons of other models, join the first one that
+// agrees in at least half of the bytes that can be compared, the one at their own position preferred.
+// `worthwhile_part`: of the largest member's bytes (one over this) has to be saved.
+Matching match_rows(const std::vector<Rows>& members, size_t worthwhile_part);
 
 }  // namespace mts::partial

@@ -6,8 +6,6 @@
 #include <optional>
 #include <utility>
 
-#include <xxhash.h>
-
 namespace mts::partial {
 namespace {
 
@@ -49,8 +47,7 @@ class Comparison {
 Digest digest_of(const Matrix& matrix, const Piece& rows, const std::vector<uint32_t>& columns) {
   std::vector<Digest> lines;
   for (const uint32_t row : rows.positions) lines.push_back(matrix.hash(row, columns));
-  const XXH128_hash_t hash = XXH3_128bits(lines.data(), lines.size() * sizeof(Digest));
-  return {hash.low64, hash.high64};
+  return combine(lines);
 }
 
 Arrangement as_they_are(const Tracked& tracked) {
@@ -97,13 +94,17 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
     LayerSharing& sharing = member.sharing;
     sharing.rows = segments_.arrange(m, *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])]);
     sharing.columns = layer.splits_columns ? segments_.arrange(m, layer.columns) : as_they_are(layer.columns);
-    if (sharing.rows.trivial() && sharing.columns.trivial()) continue;
     for (const Piece& row : sharing.rows.pieces) {
       comparison.expect({row.segment, kBias});
       for (const Piece& column : sharing.columns.pieces) comparison.expect({row.segment, column.segment});
     }
     members.push_back(std::move(member));
   }
+  // Where nobody has pieces there is nothing to compare; a whole weight may be equal to a piece of another.
+  const auto in_pieces = [](const Member& member) {
+    return !member.sharing.rows.trivial() || !member.sharing.columns.trivial();
+  };
+  if (std::ranges::none_of(members, in_pieces)) return;
   for (const auto& [m, id, sharing] : members) {
     const Layer& layer = role(m, id).layer;
     const Tracked& out = *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])];
@@ -121,6 +122,7 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
     }
   }
   for (Member& member : members) {
+    if (!in_pieces(member)) continue;
     LayerSharing& sharing = member.sharing;
     for (const Piece& row : sharing.rows.pieces) {
       auto& line = sharing.blocks.emplace_back();
@@ -148,7 +150,6 @@ void SharedBlocks::compare_parameters(const AlignedSet& set) {
       if (operands[i].kind != OperandRole::Kind::kParameter) continue;
       Parameter parameter{
           m, i, segments_.arrange(m, *channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])])};
-      if (parameter.arrangement.pieces.size() < 2) continue;
       for (const Piece& piece : parameter.arrangement.pieces)
         comparison.expect({piece.segment, kOperand + static_cast<SegmentId>(i)});
       parameters.push_back(std::move(parameter));
