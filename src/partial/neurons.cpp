@@ -43,6 +43,7 @@ class Finder {
   std::vector<Columns> columns_of(const Members& members) const;
   void match_columns(const Members& members, const Matching& matching);
   Matrix matrix_of(uint32_t m, NodeId id) const;
+  std::vector<Matrix> parameters_of(uint32_t m, NodeId id) const;
   void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
   void join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature);
 
@@ -83,8 +84,8 @@ Neurons Finder::run() {
   for (const AlignedSet& set : alignment_.sets) match_by_position(members_of(set, NodeRole::Kind::kLayer));
   for (uint32_t s = 0; s < alignment_.sets.size(); ++s) {
     match_layers(s, members_of(alignment_.sets[s], NodeRole::Kind::kLayer));
-    match_parameters(s, members_of(alignment_.sets[s], NodeRole::Kind::kEach));
-    match_parameters(s, members_of(alignment_.sets[s], NodeRole::Kind::kWhole));
+    for (const auto kind : {NodeRole::Kind::kLayer, NodeRole::Kind::kEach, NodeRole::Kind::kWhole})
+      match_parameters(s, members_of(alignment_.sets[s], kind));
   }
   return std::move(result_);
 }
@@ -245,11 +246,11 @@ Matrix Finder::matrix_of(uint32_t m, NodeId id) const {
 // Rows that are equal say which columns correspond of which it was not known: those that are equal in these
 // rows, wherever they stand.
 void Finder::match_columns(const Members& members, const Matching& matching) {
-  std::map<std::vector<uint32_t>, std::vector<const MatchedRow*>> by_members;
-  for (const MatchedRow& row : matching.rows) {
+  std::map<std::vector<uint32_t>, std::vector<const Matching::Members*>> by_members;
+  for (const Matching::Members& row : matching.equal) {
     std::vector<uint32_t> who;
-    for (const auto& [member, r] : row.members) who.push_back(member);
-    if (who.size() > 1) by_members[who].push_back(&row);
+    for (const auto& [member, r] : row) who.push_back(member);
+    by_members[who].push_back(&row);
   }
   for (const auto& [who, matched] : by_members) {
     std::map<Digest, std::map<uint32_t, std::vector<Channel>>> found;  // by content and model
@@ -258,7 +259,7 @@ void Finder::match_columns(const Members& members, const Matching& matching) {
       const Tracked& columns = role(m, id).layer.columns;
       const Matrix matrix = matrix_of(m, id);
       std::vector<uint32_t> rows;
-      for (const MatchedRow* row : matched) rows.push_back(row->members[k].second);
+      for (const Matching::Members* row : matched) rows.push_back((*row)[k].second);
       for (uint32_t c = 0; c < columns.channels.size(); ++c)
         found[matrix.hash_column(c, rows)][m].push_back(channels_[m].root(columns.channels[c]));
     }
@@ -279,30 +280,50 @@ void Finder::match_columns(const Members& members, const Matching& matching) {
   }
 }
 
+// The constants that hold one entry (or filter) a channel of what the node makes.
+std::vector<Matrix> Finder::parameters_of(uint32_t m, NodeId id) const {
+  const Node& node = models_[m].graph.node(id);
+  const NodeRole& what = role(m, id);
+  const auto weight = [&](ValueId value) { return models_[m].graph.value(value).weight; };
+  std::vector<Matrix> parameters;
+  if (what.kind == NodeRole::Kind::kLayer) {
+    if (what.layer.bias != kNoValue)
+      parameters.push_back(Matrix::of_parameters(weight(what.layer.bias), what.layer.bias_axis,
+                                                 made_by(channels_[m], models_[m], id).unit));
+    return parameters;
+  }
+  for (size_t i = 0; i < what.operands.size(); ++i)
+    if (what.operands[i].kind == OperandRole::Kind::kParameter)
+      parameters.push_back(
+          Matrix::of_parameters(weight(node.inputs[i]), what.operands[i].axis, what.operands[i].unit));
+  return parameters;
+}
+
 void Finder::match_parameters(uint32_t set, const Members& members) {
   if (members.size() < 2) return;
   std::vector<Rows> rows;
   bool all_equal = true;
   for (const auto& [m, id] : members) {
-    const Node& node = models_[m].graph.node(id);
-    const NodeRole& what = role(m, id);
     const Tracked& out = made_by(channels_[m], models_[m], id);
-    std::vector<Matrix> parameters;
-    for (size_t i = 0; i < what.operands.size(); ++i)
-      if (what.operands[i].kind == OperandRole::Kind::kParameter)
-        parameters.push_back(Matrix::of_parameters(models_[m].graph.value(node.inputs[i]).weight,
-                                                   what.operands[i].axis, what.operands[i].unit));
+    const std::vector<Matrix> parameters = parameters_of(m, id);
     Rows row;
     row.model = m;
     RowHashes& hashes = row.hashes[0];
     for (const Matrix& matrix : parameters) hashes.bytes += matrix.cell_bytes();
-    if (hashes.bytes < kTellingParameterBytes) continue;
+    if (hashes.bytes == 0) continue;
     row.total_bytes = hashes.bytes * out.channels.size();
+    std::map<Digest, uint32_t> count;
     for (size_t r = 0; r < out.channels.size(); ++r) {
       hashes.of_row.push_back(hash_of_row(parameters, r));
       row.roots.push_back(channels_[m].root(out.channels[r]));
       row.neurons.push_back(neuron(m, out.channels[r]));
+      ++count[hashes.of_row.back()];
     }
+    // Few bytes that occur more than once (zeros) do not tell which channel is which.
+    if (hashes.bytes < kTellingParameterBytes)
+      for (size_t r = 0; r < out.channels.size(); ++r)
+        if (count[hashes.of_row[r]] > 1)
+          hashes.of_row[r] = combine(std::vector<Digest>{{m, r}, hashes.of_row[r]});
     rows.push_back(std::move(row));
     all_equal &= rows.back().hashes[0].of_row == rows.front().hashes[0].of_row;
   }

@@ -35,6 +35,7 @@ class Rewriter {
   ValueId channel_operand(NodeId id) const;
   void rewrite_each(NodeId id);
   bool is_splittable_norm(NodeId id) const;
+  ValueId ones(ValueId like, int64_t width);
   void rewrite_norm(NodeId id);
   void rewrite_join(NodeId id);
   // The node on some pieces; its output has `pieces` of the value that it made.
@@ -178,8 +179,25 @@ bool Rewriter::is_splittable_norm(NodeId id) const {
   const Node& node = graph_.node(id);
   return role(id).kind == Kind::kWhole && node.inputs.size() > 1 && node.inputs[1] != kNoValue &&
          graph_.value(node.inputs[1]).weight != nullptr &&
-         graph_.value(node.inputs[1]).weight->dtype() == DType::kFloat32 &&
-         graph_.value(node.inputs[1]).weight->byte_size() <= kGeneratedBytes;
+         graph_.value(node.inputs[1]).weight->dtype() == DType::kFloat32;
+}
+
+// A vector of ones; a large one is not stored.
+ValueId Rewriter::ones(ValueId like, int64_t width) {
+  const std::string name = graph_.value(like).name + "_one";
+  const bool small = static_cast<size_t>(width) * sizeof(float) <= kGeneratedBytes;
+  const int64_t stored = small ? width : 1;
+  const ValueId one = forms_.add_constant(
+      name, Weight::floats(std::vector<float>(static_cast<size_t>(stored), 1.0f), {stored}));
+  if (small) return one;
+  Node expand;
+  expand.op_type = "Expand";
+  expand.name = name;
+  expand.inputs = {one, forms_.add_constant(name + "_width", Weight::int64s(std::vector<int64_t>{width}))};
+  const ValueId out = forms_.add_value(name, Type::tensor(DType::kFloat32, {Dim::known(width)}));
+  expand.outputs = {out};
+  graph_.add_node(std::move(expand));
+  return out;
 }
 
 // y = LayerNormalization(x, scale, shift)  ->  n = LayerNormalization(x, 1); y_p = n_p * scale_p + shift_p
@@ -190,10 +208,7 @@ void Rewriter::rewrite_norm(NodeId id) {
   const Arrangement& order = forms_.arrangement(out);
   const auto& operand = role(id).operands[1];
   const auto width = graph_.value(scale).weight->element_count();
-  node.inputs = {
-      forms_.get(node.inputs[0], order.all()),
-      forms_.add_constant(graph_.value(scale).name + "_one",
-                          Weight::floats(std::vector<float>(static_cast<size_t>(width), 1.0f), {width}))};
+  node.inputs = {forms_.get(node.inputs[0], order.all()), ones(scale, width)};
   const ValueId normalised = forms_.add_value(graph_.value(out).name, graph_.value(out).type);
   node.outputs = {normalised};
   Node split;

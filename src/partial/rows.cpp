@@ -27,6 +27,7 @@ class Matcher {
   uint32_t candidate_for(uint32_t member, uint32_t row);
   void add(uint32_t candidate, uint32_t member, uint32_t row);
   uint64_t pattern_of(const Candidate& candidate, size_t& saved) const;
+  void note_equal(const Candidate& candidate, Matching& matching) const;
 
   const std::vector<Rows>& members_;
   const size_t worthwhile_part_;
@@ -114,6 +115,28 @@ uint64_t Matcher::pattern_of(const Candidate& candidate, size_t& saved) const {
   return pattern;
 }
 
+// Members whose rows are equal in the column group that has the most of them, by bytes.
+void Matcher::note_equal(const Candidate& candidate, Matching& matching) const {
+  std::map<Digest, Matching::Members> best;
+  size_t best_bytes = 0;
+  for (const auto& [key, entries] : candidate.hashes) {
+    std::map<Digest, Matching::Members> groups;
+    size_t bytes = 0;
+    for (const auto& [member, hash] : entries) {
+      const auto row = std::ranges::find(candidate.members, member, &std::pair<uint32_t, uint32_t>::first);
+      Matching::Members& group = groups[hash];
+      group.push_back(*row);
+      if (group.size() > 1) bytes += members_[member].hashes.at(key).bytes;
+    }
+    if (bytes > best_bytes) {
+      best = std::move(groups);
+      best_bytes = bytes;
+    }
+  }
+  for (const auto& [hash, group] : best)
+    if (group.size() > 1) matching.equal.push_back(group);
+}
+
 Matching Matcher::run() {
   for (uint32_t member = 0; member < members_.size(); ++member)
     for (uint32_t row = 0; row < members_[member].roots.size(); ++row)
@@ -124,6 +147,7 @@ Matching Matcher::run() {
     if (candidate.members.size() < 2 && candidate.known == kNoNeuron) continue;
     const uint64_t pattern = pattern_of(candidate, saved);
     matching.rows.push_back({candidate.members, pattern});
+    note_equal(candidate, matching);
   }
   for (const Rows& rows : members_) largest = std::max(largest, rows.total_bytes);
   matching.worthwhile = saved > 0 && saved * worthwhile_part_ >= largest;

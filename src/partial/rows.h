@@ -39,8 +39,10 @@ struct MatchedRow {
   uint64_t pattern = 0;  // which members are equal in which column groups: equal patterns, equal sharing
 };
 struct Matching {
+  using Members = std::vector<std::pair<uint32_t, uint32_t>>;  // member, row
   std::vector<MatchedRow> rows;
-  bool worthwhile = false;  // enough bytes are equal to split the weights for
+  std::vector<Members> equal;  // rows of at least two members that hold the same where they can be compared
+  bool worthwhile = false;     // enough bytes are equal to split the weights for
 };
 
 // Rows that are known to be one neuron stay so; others, and neurons of other models, join the first one that
