@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace mts::partial {
@@ -157,8 +158,8 @@ void Finder::join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64
   if (signature != 0) result_.all[target].signature = mix(result_.all[target].signature, signature);
 }
 
-// The columns of every member, in groups that are shared in the same way, plus, for channels in no neuron,
-// one group by position for the members of equal width.
+// The columns of every member, in groups that are shared in the same way, plus, where not all is known,
+// one group of all columns by position for the members of equal width.
 std::vector<Columns> Finder::columns_of(const Members& members) const {
   std::vector<Columns> result(members.size());
   std::map<std::vector<uint64_t>, uint32_t> keys;
@@ -183,22 +184,20 @@ std::vector<Columns> Finder::columns_of(const Members& members) const {
     }
   }
   for (const auto& [width, alike] : by_width) {
-    if (alike.size() < 2) continue;
-    // Positions whose channels are in no neuron, together with the members for which this is so.
-    std::map<std::vector<size_t>, std::vector<uint32_t>> free;
-    for (uint32_t c = 0; c < width.first; ++c) {
-      std::vector<size_t> where;
-      for (const size_t i : alike)
-        if (neuron(members[i].first, role(members[i].first, members[i].second).layer.columns.channels[c]) ==
-            kNoNeuron)
-          where.push_back(i);
-      if (where.size() >= 2) free[where].push_back(c);
-    }
-    for (const auto& [where, positions] : free) {
-      const auto key = static_cast<uint32_t>(keys.size());
-      keys.try_emplace({~uint64_t{0}, key}, key);
-      for (const size_t i : where) result[i].groups[key] = {positions, true};
-    }
+    const auto neuron_at = [&](size_t i, uint32_t c) {
+      return neuron(members[i].first, role(members[i].first, members[i].second).layer.columns.channels[c]);
+    };
+    std::vector<uint32_t> positions(width.first);
+    std::iota(positions.begin(), positions.end(), 0u);
+    const bool known = std::ranges::all_of(positions, [&](uint32_t c) {
+      return neuron_at(alike.front(), c) != kNoNeuron && std::ranges::all_of(alike, [&](size_t i) {
+               return neuron_at(i, c) == neuron_at(alike.front(), c);
+             });
+    });
+    if (alike.size() < 2 || known) continue;
+    const auto key = static_cast<uint32_t>(keys.size());
+    keys.try_emplace({~uint64_t{0}, key}, key);
+    for (const size_t i : alike) result[i].groups[key] = {positions, true};
   }
   return result;
 }
