@@ -2,6 +2,7 @@
 
 #include "partial/matrix.h"
 #include "partial/rows.h"
+#include "partial/seeds.h"
 
 #include <algorithm>
 #include <map>
@@ -16,6 +17,8 @@ constexpr size_t kTellingBytes = 256;
 // Parameters of a channel that are enough to recognise it by: a depthwise filter, a scale and a shift, but
 // not a bias alone.
 constexpr size_t kTellingParameterBytes = 8;
+// Models whose tables one is compared with.
+constexpr size_t kMaxSeedTables = 8;
 // What a split has to save: this part of a weight, and more of parameters, which are small and may be equal
 // in a few channels by chance (dead ones).
 constexpr size_t kWorthwhilePart = 128, kWorthwhileParameterPart = 16;
@@ -43,6 +46,9 @@ class Finder {
   void match_parameters(uint32_t set, const Members& members);
   std::vector<Columns> columns_of(const Members& members) const;
   void match_columns(const Members& members, const Matching& matching);
+  void seed_tables(const Members& members);
+  std::vector<Rows> rows_of(const Members& members, const std::vector<Columns>& columns, bool fine) const;
+  void note_fine(uint32_t set, const Members& members, const Matching& fine);
   Matrix matrix_of(uint32_t m, NodeId id) const;
   std::vector<Matrix> parameters_of(uint32_t m, NodeId id) const;
   void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
@@ -202,25 +208,20 @@ std::vector<Columns> Finder::columns_of(const Members& members) const {
   return result;
 }
 
-void Finder::match_layers(uint32_t set, const Members& members) {
-  if (members.size() < 2) return;
-  const auto content = [&](const auto& member) {
-    return classes_.class_of[member.first][index(role(member.first, member.second).layer.weight)];
-  };
-  // All the same content: nothing to look for inside.
-  if (std::ranges::all_of(members,
-                          [&](const auto& member) { return content(member) == content(members.front()); }))
-    return;
-  const std::vector<Columns> columns = columns_of(members);
+// `fine`: every row of the weight by itself, whatever channels it belongs to.
+std::vector<Rows> Finder::rows_of(const Members& members, const std::vector<Columns>& columns,
+                                  bool fine) const {
   std::vector<Rows> rows(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     const auto& [m, id] = members[i];
+    const Layer& layer = role(m, id).layer;
     const Tracked& out = made_by(channels_[m], models_[m], id);
-    const Matrix matrix = matrix_of(m, id);
+    const Matrix matrix(models_[m].graph.value(layer.weight).weight, layer.row_axis, layer.column_axis,
+                        fine ? 1 : out.unit, layer.columns.unit);
     rows[i].model = m;
-    for (const Channel channel : out.channels) {
-      rows[i].roots.push_back(channels_[m].root(channel));
-      rows[i].neurons.push_back(neuron(m, channel));
+    for (size_t r = 0; r < matrix.rows(); ++r) {
+      rows[i].roots.push_back(fine ? kNoChannel : channels_[m].root(out.channels[r]));
+      rows[i].neurons.push_back(fine ? kNoNeuron : neuron(m, out.channels[r]));
     }
     for (const auto& [key, group] : columns[i].groups) {
       RowHashes& hashes = rows[i].hashes[key];
@@ -230,10 +231,83 @@ void Finder::match_layers(uint32_t set, const Members& members) {
     }
     rows[i].total_bytes = matrix.rows() * matrix.columns() * matrix.cell_bytes();
   }
+  return rows;
+}
+
+void Finder::note_fine(uint32_t set, const Members& members, const Matching& fine) {
+  std::map<std::vector<uint32_t>, FineSplit::Group> groups;
+  std::vector<std::set<int64_t>> taken(members.size());
+  for (const Matching::Members& row : fine.equal) {
+    std::vector<uint32_t> who;
+    for (const auto& [member, r] : row) who.push_back(member);
+    FineSplit::Group& group = groups[who];
+    for (const auto& [member, r] : row) {
+      group.rows[members[member].first].push_back(r);
+      taken[member].insert(r);
+    }
+  }
+  FineSplit split{set, {}};
+  for (auto& [who, group] : groups) split.groups.push_back(std::move(group));
+  FineSplit::Group rest;
+  for (size_t k = 0; k < members.size(); ++k) {
+    const auto& [m, id] = members[k];
+    const Layer& layer = role(m, id).layer;
+    const int64_t count = models_[m].graph.value(layer.weight).weight->dims()[layer.row_axis];
+    for (int64_t r = 0; r < count; ++r)
+      if (!taken[k].contains(r)) rest.rows[m].push_back(r);
+  }
+  if (!rest.rows.empty()) split.groups.push_back(std::move(rest));
+  if (split.groups.size() > 1) result_.fine.push_back(std::move(split));
+}
+
+void Finder::match_layers(uint32_t set, const Members& members) {
+  if (members.size() < 2) return;
+  const auto content = [&](const auto& member) {
+    return classes_.class_of[member.first][index(role(member.first, member.second).layer.weight)];
+  };
+  // All the same content: nothing to look for inside.
+  if (std::ranges::all_of(members,
+                          [&](const auto& member) { return content(member) == content(members.front()); }))
+    return;
+  if (role(members.front().first, members.front().second).layer.weight_input == 0) seed_tables(members);
+  const std::vector<Columns> columns = columns_of(members);
+  const std::vector<Rows> rows = rows_of(members, columns, false);
   const Matching matching = match_rows(rows, kWorthwhilePart);
+  const auto is_coarse = [&](const auto& member) {
+    return made_by(channels_[member.first], models_[member.first], member.second).unit > 1;
+  };
+  if (std::ranges::any_of(members, is_coarse)) {
+    const Matching fine = match_rows(rows_of(members, columns, true), kWorthwhilePart);
+    if (fine.worthwhile && fine.saved > matching.saved + matching.saved / 16) note_fine(set, members, fine);
+  }
   if (!matching.worthwhile) return;
   record(set, rows, matching);
   match_columns(members, matching);
+}
+
+// The entries of a vocabulary may stand anywhere, and so may the features: nothing before a table says which
+// is which. Each table is compared with those of the models before it until something is found.
+void Finder::seed_tables(const Members& members) {
+  for (size_t k = 1; k < members.size(); ++k) {
+    const auto& [m, id] = members[k];
+    const Tracked& features = made_by(channels_[m], models_[m], id);
+    const Tracked& entries = role(m, id).layer.columns;
+    const Matrix mine = matrix_of(m, id);
+    for (size_t tried = 0; tried < std::min(k, kMaxSeedTables); ++tried) {
+      const auto& [other, other_id] = members[tried];
+      const Tracked& other_features = made_by(channels_[other], models_[other], other_id);
+      const Matrix theirs = matrix_of(other, other_id);
+      if (theirs.cell_bytes() != mine.cell_bytes() || other_features.unit != features.unit) continue;
+      const Seeds seeds = find_seeds(theirs, mine);
+      const auto root = [&](uint32_t model, const Tracked& tracked, uint32_t i) {
+        return std::pair(model, channels_[model].root(tracked.channels[i]));
+      };
+      for (const auto& [a, b] : seeds.rows) join({root(other, other_features, a), root(m, features, b)}, 0);
+      for (const auto& [a, b] : seeds.columns)
+        join({root(other, role(other, other_id).layer.columns, a), root(m, entries, b)}, 0);
+      if (!seeds.rows.empty()) break;
+    }
+  }
 }
 
 Matrix Finder::matrix_of(uint32_t m, NodeId id) const {

@@ -12,6 +12,7 @@
 #include <mts/share.h>
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace mts::partial {
@@ -25,9 +26,20 @@ struct Neuron {
   uint64_t signature = 0;
 };
 
+// Corresponding layers whose output channels have to stay together in larger parts (heads) than their rows
+// are shared in.
+struct FineSplit {
+  struct Group {  // rows that are shared by the same models, or by nobody: all rows are in one
+    std::map<uint32_t, std::vector<int64_t>> rows;  // by model
+  };
+  uint32_t set = 0;  // of the alignment
+  std::vector<Group> groups;
+};
+
 struct Neurons {
   std::vector<Neuron> all;                     // in order of discovery
   std::vector<std::vector<NeuronId>> of_root;  // [model][root channel]
+  std::vector<FineSplit> fine;                 // worth more than what the channels share as they are
 };
 
 Neurons find_neurons(const std::vector<Model>& models, const std::vector<Channels>& channels,

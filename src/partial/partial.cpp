@@ -1,20 +1,37 @@
 #include "partial/partial.h"
 
+#include "partial/fine.h"
 #include "partial/rewrite.h"
 #include "partial/tables.h"
 
 #include <mts/align.h>
 
 namespace mts::partial {
+namespace {
+
+std::vector<Channels> channels_of(const std::vector<Model>& models) {
+  std::vector<Channels> channels;
+  for (const Model& model : models) channels.push_back(find_channels(model));
+  return channels;
+}
+
+}  // namespace
 
 Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
   Report report;
   if (models.size() < 2) return report;
-  const WeightClasses classes = classify_weights(models);
-  const Alignment alignment = align(models, classes, number_values(models, classes, shared_inputs));
-  std::vector<Channels> channels;
-  for (const Model& model : models) channels.push_back(find_channels(model));
-  const Neurons neurons = find_neurons(models, channels, alignment, classes);
+  WeightClasses classes = classify_weights(models);
+  Alignment alignment = align(models, classes, number_values(models, classes, shared_inputs));
+  std::vector<Channels> channels = channels_of(models);
+  Neurons neurons = find_neurons(models, channels, alignment, classes);
+  if (!neurons.fine.empty()) {
+    MTS_TRY(split_fine_rows(models, channels, neurons.fine, alignment));
+    report.changed = true;
+    report.row_splits += static_cast<int64_t>(neurons.fine.size());
+    classes = classify_weights(models);
+    channels = channels_of(models);
+    neurons = find_neurons(models, channels, alignment, classes);
+  }
   const Segments segments(channels, neurons);
   const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
   // DBG
@@ -60,6 +77,64 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
         }
         fprintf(stderr, "\n");
       }
+  // GBD
+  // DBG
+  if (getenv("DBGA"))
+    for (const auto& set : alignment.sets) {
+      fprintf(stderr, "SET");
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode)
+          fprintf(stderr, " %u:%s", m, models[m].graph.node(set.nodes[m]).name.c_str());
+      fprintf(stderr, "\n");
+    }
+  if (getenv("DBG"))
+    for (const auto& set : alignment.sets)
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode) {
+          auto it = sharing[m].layers.find(set.nodes[m]);
+          if (it == sharing[m].layers.end()) continue;
+          fprintf(stderr, "%u %s rows", m, models[m].graph.node(set.nodes[m]).name.c_str());
+          for (auto& p : it->second.rows.pieces) fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " cols");
+          for (auto& p : it->second.columns.pieces)
+            fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " blocks");
+          for (auto& l : it->second.blocks) {
+            fprintf(stderr, " [");
+            for (auto b : l) fprintf(stderr, "%u ", b);
+            fprintf(stderr, "]");
+          }
+          fprintf(stderr, "\n");
+        }
+  // GBD
+  // DBG
+  if (getenv("DBGA"))
+    for (const auto& set : alignment.sets) {
+      fprintf(stderr, "SET");
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode)
+          fprintf(stderr, " %u:%s", m, models[m].graph.node(set.nodes[m]).name.c_str());
+      fprintf(stderr, "\n");
+    }
+  if (getenv("DBG"))
+    for (const auto& set : alignment.sets)
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode) {
+          auto it = sharing[m].layers.find(set.nodes[m]);
+          if (it == sharing[m].layers.end()) continue;
+          fprintf(stderr, "%u %s rows", m, models[m].graph.node(set.nodes[m]).name.c_str());
+          for (auto& p : it->second.rows.pieces) fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " cols");
+          for (auto& p : it->second.columns.pieces)
+            fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " blocks");
+          for (auto& l : it->second.blocks) {
+            fprintf(stderr, " [");
+            for (auto b : l) fprintf(stderr, "%u ", b);
+            fprintf(stderr, "]");
+          }
+          fprintf(stderr, "\n");
+        }
   // GBD
   // DBG
   if (getenv("DBGA"))

@@ -56,10 +56,13 @@ class Rewriter {
 };
 
 // Rows that read the columns in the same way, in runs of pieces that lie together.
-std::vector<Pieces> row_runs(const LayerSharing& sharing) {
+// Those of a table stay apart: some of its columns (entries of the vocabulary) may be shared in one, see
+// tables.h.
+std::vector<Pieces> row_runs(const LayerSharing& sharing, bool is_table) {
   std::vector<Pieces> runs;
   for (uint32_t r = 0; r < sharing.rows.pieces.size(); ++r) {
-    if (runs.empty() || sharing.blocks[r] != sharing.blocks[runs.back().back()]) runs.emplace_back();
+    if (runs.empty() || is_table || sharing.blocks[r] != sharing.blocks[runs.back().back()])
+      runs.emplace_back();
     runs.back().push_back(r);
   }
   return runs;
@@ -293,7 +296,7 @@ void Rewriter::rewrite_layer(NodeId id) {
   const LayerSharing& sharing = sharing_.layers.at(id);
   const ValueId out = graph_.node(id).outputs[0];
   const std::string name = graph_.node(id).name;
-  const auto runs = row_runs(sharing);
+  const auto runs = row_runs(sharing, role(id).layer.weight_input == 0);
   bool blocks = false;
   for (const Pieces& rows : runs) {
     const auto& line = sharing.blocks[rows.front()];

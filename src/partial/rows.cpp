@@ -150,6 +150,7 @@ Matching Matcher::run() {
     note_equal(candidate, matching);
   }
   for (const Rows& rows : members_) largest = std::max(largest, rows.total_bytes);
+  matching.saved = saved;
   matching.worthwhile = saved > 0 && saved * worthwhile_part_ >= largest;
   return matching;
 }

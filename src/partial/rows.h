@@ -42,7 +42,8 @@ struct Matching {
   using Members = std::vector<std::pair<uint32_t, uint32_t>>;  // member, row
   std::vector<MatchedRow> rows;
   std::vector<Members> equal;  // rows of at least two members that hold the same where they can be compared
-  bool worthwhile = false;     // enough bytes are equal to split the weights for
+  size_t saved = 0;            // bytes that are equal
+  bool worthwhile = false;     // these are enough to split the weights for
 };
 
 // Rows that are known to be one neuron stay so; others, and neurons of other models, join the first one that

@@ -3,7 +3,6 @@
 #include "partial/matrix.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <numeric>
 #include <string>
@@ -77,22 +76,10 @@ Merged merge(const std::vector<WeightPtr>& tables) {
   return merged;
 }
 
-template <class Integer>
-WeightPtr integers(DType dtype, const std::vector<int64_t>& values) {
-  std::string bytes(values.size() * sizeof(Integer), '\0');
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto value = static_cast<Integer>(values[i]);
-    std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
-  }
-  return Weight::from_bytes(dtype, {static_cast<int64_t>(values.size())}, own_bytes(std::move(bytes)));
-}
-
-// In the smallest type that holds them.
-WeightPtr index_map(const std::vector<int64_t>& places) {
-  const int64_t largest = std::ranges::max(places);
-  if (largest < 256) return integers<uint8_t>(DType::kUint8, places);
-  if (largest < 65536) return integers<uint16_t>(DType::kUint16, places);
-  return integers<int32_t>(DType::kInt32, places);
+WeightPtr int32_scalar(int64_t value) {
+  const auto narrow = static_cast<int32_t>(value);
+  return Weight::from_bytes(DType::kInt32, {},
+                            own_bytes(std::string(reinterpret_cast<const char*>(&narrow), sizeof narrow)));
 }
 
 bool is_identity(const std::vector<int64_t>& places) {
@@ -124,21 +111,16 @@ void read_merged(Graph& graph, NodeId id, const WeightPtr& table, const std::vec
   ValueId index;
   if (is_identity(places)) {
     const auto size = static_cast<int64_t>(places.size());
-    WeightPtr width = type.dtype == DType::kInt64
-                          ? Weight::int64_scalar(size)
-                          : Weight::reshape(integers<int32_t>(DType::kInt32, {size}), {});
+    WeightPtr width = type.dtype == DType::kInt64 ? Weight::int64_scalar(size) : int32_scalar(size);
     const ValueId entries =
         graph.add_constant(name + "_entries" + std::to_string(graph.value_count()), std::move(width));
     index = add_before(graph, id, "Mod", {ids, entries}, type);
   } else {
     const ValueId map =
-        graph.add_constant(name + "_map" + std::to_string(graph.value_count()), index_map(places));
-    Type narrow = type;
-    narrow.dtype = graph.value(map).weight->dtype();
-    index = add_before(graph, id, "Gather", {map, ids}, narrow);
-    Type wide = type;
-    wide.dtype = DType::kInt64;
-    index = add_before(graph, id, "Cast", {index}, wide, {{"to", static_cast<int64_t>(DType::kInt64), {}}});
+        graph.add_constant(name + "_map" + std::to_string(graph.value_count()), Weight::int64s(places));
+    Type mapped = type;
+    mapped.dtype = DType::kInt64;
+    index = add_before(graph, id, "Gather", {map, ids}, mapped);
   }
   const ValueId merged = graph.add_constant(name + "_merged" + std::to_string(graph.value_count()), table);
   graph.set_input(id, 0, merged);
@@ -188,7 +170,7 @@ int64_t merge_tables(std::vector<Model>& models, const Alignment& alignment) {
       for (uint32_t t = 0; t < tables.size(); ++t) {
         before += tables[t]->byte_size();
         smallest = std::min(smallest, tables[t]->byte_size());
-        if (!is_identity(merged.places[t])) maps += index_map(merged.places[t])->byte_size();
+        if (!is_identity(merged.places[t])) maps += merged.places[t].size() * sizeof(int64_t);
       }
       const size_t after = merged.table->byte_size() + maps;
       if (after >= before || (before - after) * kWorthwhilePart < smallest) continue;
