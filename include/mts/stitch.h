@@ -47,6 +47,21 @@ struct StitchReport {
     double latency_us_sequential = 0;
     uint64_t peak_memory_bytes = 0;
   };
+  // Sharing below the tensor, and what the models would be without splitting weights for it. Only where there
+  // is any (unique_bytes > 0).
+  struct Partial {
+    int64_t row_splits = 0, block_splits = 0;  // layers, over all models
+    int64_t tables = 0;                        // embedding tables
+    uint64_t unique_bytes = 0;                 // every row and block once
+    double latency_us = 0;                     // predicted
+    bool chosen = false;
+  };
+  struct Whole {
+    uint64_t unique_bytes = 0;
+    double latency_us = 0;
+  };
+  Partial partial;
+  Whole whole;
   std::vector<Input> inputs;
   int64_t output_nodes = 0;
   uint64_t output_weight_bytes = 0;

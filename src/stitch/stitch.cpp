@@ -1,20 +1,20 @@
 #include "base/log.h"
 #include "partial/partial.h"
-#include "plan/plan.h"
 #include "plan/profile.h"
+#include "stitch/candidate.h"
 #include "stitch/emit.h"
 #include "stitch/report.h"
 #include "stitch/shared_inputs.h"
 
-#include <mts/align.h>
 #include <mts/canonicalise.h>
 #include <mts/model_io.h>
-#include <mts/share.h>
 #include <mts/stitch.h>
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
+#include <utility>
 
 namespace mts {
 namespace {
@@ -77,6 +77,45 @@ std::vector<std::string> assumptions_of(const std::vector<Model>& models) {
   return assumptions;
 }
 
+// Weights whole, or with what is shared inside them split off: by bytes, then by predicted latency, or the
+// other way round.
+Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, std::vector<ShapeFacts> facts,
+                                                    const std::vector<SharedInput>& shared_inputs,
+                                                    const CostModel& cost, const StitchOptions& options,
+                                                    StitchReport& report) {
+  std::unique_ptr<Candidate> split;
+  if (options.strategy == StitchOptions::Strategy::kAuto ||
+      options.strategy == StitchOptions::Strategy::kStitch) {
+    std::vector<Model> copies = copy_models(models);
+    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
+    if (parts.changed) {
+      std::vector<ShapeFacts> new_facts;
+      for (Model& model : copies) {
+        MTS_ASSIGN(new_facts.emplace_back(), infer_types(model));
+      }
+      split = make_candidate(std::move(copies), new_facts, shared_inputs, cost, options);
+      report.partial = {.row_splits = parts.row_splits,
+                        .block_splits = parts.block_splits,
+                        .tables = parts.tables,
+                        .unique_bytes = split->unique_bytes,
+                        .latency_us = static_cast<double>(split->plan.predicted) / 1000};
+    }
+  }
+  std::unique_ptr<Candidate> whole = make_candidate(std::move(models), facts, shared_inputs, cost, options);
+  if (split == nullptr) return whole;
+  report.whole = {.unique_bytes = whole->unique_bytes,
+                  .latency_us = static_cast<double>(whole->plan.predicted) / 1000};
+  const auto rank = [&](const Candidate& candidate) {
+    const auto bytes = static_cast<int64_t>(candidate.unique_bytes);
+    return options.objective == StitchOptions::Objective::kBytes ? std::pair(bytes, candidate.plan.predicted)
+                                                                 : std::pair(candidate.plan.predicted, bytes);
+  };
+  report.partial.chosen = rank(*split) <= rank(*whole);
+  if (report.partial.chosen) return split;
+  report.partial.row_splits = report.partial.block_splits = report.partial.tables = 0;
+  return whole;
+}
+
 }  // namespace
 
 Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options) {
@@ -101,46 +140,29 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   for (Model& model : models) {
     MTS_ASSIGN(facts.emplace_back(), infer_types(model));
   }
-  if (options.strategy != Mode::kNetfuse) {
-    MTS_ASSIGN(const partial::Report split, partial::split_shared_parts(models, shared_inputs));
-    if (split.changed)
-      for (size_t m = 0; m < models.size(); ++m) {
-        MTS_ASSIGN(facts[m], infer_types(models[m]));
-      }
-  }
   Metadata metadata = fused_metadata(models, shared_inputs, options, report);
-  const SymbolicShapes shapes =
-      options.independent_dims ? SymbolicShapes{} : replace_symbolic_shapes(models, facts);
-  std::vector<SharedInput> common = shared_inputs;
-  common.insert(common.end(), shapes.inputs.begin(), shapes.inputs.end());
-
-  const WeightClasses classes = classify_weights(models);
-  const bool merge = options.strategy == Mode::kAuto || options.strategy == Mode::kStitch;
-  const Numbering numbering =
-      number_values(models, classes, common, {.merge_nodes = merge, .merge_constants = true});
-  const Alignment alignment = align(models, classes, numbering);
-  const Program program =
-      make_program(models, alignment, numbering, {.independent_dims = options.independent_dims});
-  const bool duplicates = options.strategy == Mode::kNetfuse;
   const CostModel cost(profile);
-  const Plan plan = make_plan(program, cost, {.strategy = options.strategy, .allow_duplicates = duplicates});
+  MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
+             choose_candidate(std::move(models), std::move(facts), shared_inputs, cost, options, report));
 
   Model& fused = stitched.model;
   fused.name = "fused";
   fused.producer_name = "mts";
-  for (const Model& model : models) {
+  for (const Model& model : chosen->models) {
     fused.ir_version = std::max(fused.ir_version, model.ir_version);
     for (const auto& [domain, version] : model.opsets)
       fused.opsets[domain] = std::max(fused.opsets[domain], version);
   }
-  fused.graph = emit(program, plan, numbering, shared_inputs, shapes,
-                     {.allow_duplicates = duplicates,
+  fused.graph = emit(chosen->program, chosen->plan, chosen->numbering, shared_inputs, chosen->shapes,
+                     {.allow_duplicates = options.strategy == Mode::kNetfuse,
                       .keep_metadata = options.keep_metadata,
                       .independent_dims = options.independent_dims});
   MTS_TRY(fused.graph.sort());
   MTS_TRY(verify_ir(fused));
-  describe_plan(program, plan, report);
+  describe_plan(chosen->program, chosen->plan, report);
   fused.metadata = std::move(metadata);
+  report.strategies["partial_rows"] = report.partial.row_splits;
+  report.strategies["partial_blocks"] = report.partial.block_splits;
   report.output_nodes = static_cast<int64_t>(fused.graph.order().size());
   report.output_weight_bytes = weight_bytes(fused);
   return stitched;

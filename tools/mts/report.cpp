@@ -47,6 +47,16 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   out["nodes"] = report.output_nodes;
   out["weight_bytes"] = path.empty() ? report.output_weight_bytes : output.weight_bytes;
   json["unique_weight_bytes"] = report.unique_weight_bytes;
+  if (report.partial.unique_bytes > 0) {
+    json["partial"] = {{"chosen", report.partial.chosen},
+                       {"row_splits", report.partial.row_splits},
+                       {"block_splits", report.partial.block_splits},
+                       {"tables", report.partial.tables},
+                       {"unique_weight_bytes", report.partial.unique_bytes},
+                       {"predicted_latency_us", report.partial.latency_us}};
+    json["whole"] = {{"unique_weight_bytes", report.whole.unique_bytes},
+                     {"predicted_latency_us", report.whole.latency_us}};
+  }
   json["strategies"] = Json::object();
   for (const char* strategy : kStrategies) json["strategies"][strategy] = count_of(report, strategy);
   json["refusals"] = Json::array();
@@ -83,6 +93,15 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
                       human_bytes(static_cast<double>(bytes)),
                       human_bytes(static_cast<double>(report.output_weight_bytes))) +
                    fmt::format(", unique {}", human_bytes(static_cast<double>(report.unique_weight_bytes)))});
+  if (report.partial.unique_bytes > 0) {
+    const auto price = [](uint64_t unique, double latency) {
+      return fmt::format("{} of weights, {:.0f} us", human_bytes(static_cast<double>(unique)), latency);
+    };
+    summary.add({"rows, blocks", price(report.partial.unique_bytes, report.partial.latency_us) +
+                                     (report.partial.chosen ? " (chosen)" : "")});
+    summary.add({"left whole", price(report.whole.unique_bytes, report.whole.latency_us) +
+                                   (report.partial.chosen ? "" : " (chosen)")});
+  }
   std::string strategies;
   for (const char* strategy : kStrategies) {
     if (const int64_t count = count_of(report, strategy); count > 0) {
