@@ -1,7 +1,5 @@
 #include "stitch/candidate.h"
 
-#include "stitch/report.h"
-
 #include <mts/align.h>
 
 namespace mts {
@@ -25,7 +23,9 @@ std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::
   candidate->plan =
       make_plan(candidate->program, cost,
                 {.strategy = options.strategy, .allow_duplicates = options.strategy == Mode::kNetfuse});
-  candidate->unique_bytes = unique_weight_bytes(candidate->models);
+  for (const WeightClasses::Class& one : classes.classes)
+    if (is_float(one.weight->dtype()) || is_quantised(one.weight->dtype()))
+      candidate->unique_bytes += one.weight->byte_size();
   return candidate;
 }
 
