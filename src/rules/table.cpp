@@ -145,6 +145,11 @@ constexpr auto kRules = std::to_array<Rule>({
     {"Transpose", "", propose_transpose, emit_transpose},
     {"Trilu", "", propose_trailing_axes, emit_same},
     {"Tile", "", propose_tile, emit_tile},
+    // indexed movement
+    {"GatherElements", "", propose_elements, emit_elements},
+    {"GatherND", "", propose_gather_nd, emit_gather_nd},
+    {"ScatterElements", "", propose_elements, emit_elements},
+    {"ScatterND", "", propose_scatter_nd, emit_scatter_nd},
     // shape
     reshape("Reshape"),
     reshape("Flatten"),
