@@ -6,6 +6,7 @@
 #include <mts/tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,9 +27,10 @@ struct Competitor {
 };
 
 struct BenchOptions {
-  double seconds = 3.0;         // time budget over all competitors, warm-up included
-  int min_iterations = 10;      // of each, whatever the budget
-  int max_iterations = 10'000;  // of each
+  double seconds = 3.0;                // time budget over all competitors, warm-up included
+  int min_iterations = 10;             // of each, whatever the budget
+  int max_iterations = 10'000;         // of each
+  std::function<double()> clock = {};  // seconds; empty: the steady clock of this machine
 };
 
 struct LatencyStatistics {  // milliseconds of one pass over all models

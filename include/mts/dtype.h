@@ -46,5 +46,6 @@ std::string_view name_of(DType dtype);
 bool is_float(DType dtype);      // float16, bfloat16, float32, float64, float8*, float4
 bool is_integer(DType dtype);    // signed and unsigned, sub-byte included; not bool
 bool is_quantised(DType dtype);  // int8, uint8, int4, uint4, int2, uint2, float8*, float4
+bool is_weight(DType dtype);     // float or quantised: the content that the rule against duplicates counts
 
 }  // namespace mts

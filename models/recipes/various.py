@@ -33,7 +33,8 @@ from .export import dynamo, family, legacy, neutral_paths, randomise
 
 
 class Steps(nn.Module):
-    """A refinement loop whose count is computed, and a branch on a sum: Loop and If that capture weights."""
+    """A refinement loop whose count is computed, and a branch on the image's sum, which inputs with mean 0 take both
+    ways: Loop and If that capture weights."""
 
     def __init__(self, trunk: nn.Module, classes: int):
         super().__init__()
@@ -48,7 +49,7 @@ class Steps(nn.Module):
         y = self.trunk(x).mean(dim=[2, 3])
         for _ in range(int(steps)):
             y = torch.tanh(self.refine(y)) + y
-        if bool(y.sum() > 0):
+        if bool(x.sum() > 0):
             z = self.high(y)
         else:
             z = self.low(y) * 2

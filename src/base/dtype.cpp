@@ -77,4 +77,6 @@ bool is_quantised(DType dtype) {
          (bit_width(dtype) == 8 && is_float(dtype));
 }
 
+bool is_weight(DType dtype) { return is_float(dtype) || is_quantised(dtype); }
+
 }  // namespace mts

@@ -80,7 +80,8 @@ Result<BenchReport> bench(const std::vector<Competitor>& competitors, const Benc
     tasks.push_back(
         [&, i] { return report.rows[i].error.empty() && run_once(competitors[i], report.rows[i].error); });
   }
-  const bench_detail::Samples samples = bench_detail::sample(tasks, options, bench_detail::steady_clock());
+  const bench_detail::Samples samples =
+      bench_detail::sample(tasks, options, options.clock ? options.clock : bench_detail::steady_clock());
   for (size_t i = 0; i < competitors.size(); ++i) {
     BenchRow& row = report.rows[i];
     if (!row.error.empty()) continue;

@@ -6,6 +6,7 @@
 // attributes are equal. Refusals: a node whose output is a graph output stays when the other's is one too.
 #include "canon/passes.h"
 #include "canon/scope.h"
+#include "ir/attribute.h"
 
 #include <algorithm>
 #include <map>
@@ -15,24 +16,11 @@
 namespace mts::canon {
 namespace {
 
-bool same_attribute(const AttributeValue& a, const AttributeValue& b) {
-  if (a.index() != b.index()) return false;
-  if (const auto* weight = std::get_if<WeightPtr>(&a)) {
-    const auto& other = std::get<WeightPtr>(b);
-    return (*weight)->dims() == other->dims() && (*weight)->same_content(*other);
-  }
-  if (std::holds_alternative<std::vector<WeightPtr>>(a) ||
-      std::holds_alternative<std::shared_ptr<Graph>>(a) ||
-      std::holds_alternative<std::vector<std::shared_ptr<Graph>>>(a))
-    return false;
-  return a == b;
-}
-
 bool same_attributes(const Node& a, const Node& b) {
   return a.attributes.size() == b.attributes.size() &&
          std::ranges::all_of(a.attributes, [&](const Attribute& attribute) {
            const Attribute* other = b.find(attribute.name);
-           return other != nullptr && same_attribute(attribute.value, other->value);
+           return other != nullptr && same_value(attribute.value, other->value);
          });
 }
 

@@ -50,18 +50,18 @@ class Rebuilder {
     bool changed = false;
     const std::vector<NodeId> order = graph_.order();
     for (const NodeId id : order) {
-      const Node& node = graph_.node(id);
-      if (!node.domain.empty()) continue;
-      if (node.is("Expand")) changed |= rebuild(id, 1);
-      if (node.is("Reshape") && has_input(node, 1)) {
+      if (!graph_.node(id).domain.empty()) continue;
+      const std::string op_type = graph_.node(id).op_type;  // a copy: rebuilding adds nodes, which moves them
+      if (op_type == "Expand") changed |= rebuild(id, 1);
+      if (op_type == "Reshape" && has_input(graph_.node(id), 1)) {
         changed |= drop_allowzero(id);
         changed |= rebuild(id, 1);
       }
-      if (node.is("ConstantOfShape")) changed |= rebuild(id, 0);
-      if (node.is("Resize")) changed |= rebuild(id, 3);
-      if (node.is("Slice") || node.is("Range")) {
+      if (op_type == "ConstantOfShape") changed |= rebuild(id, 0);
+      if (op_type == "Resize") changed |= rebuild(id, 3);
+      if (op_type == "Slice" || op_type == "Range") {
         changed |= rebuild(id, 1);
-        if (node.is("Slice")) changed |= rebuild(id, 2);
+        if (op_type == "Slice") changed |= rebuild(id, 2);
       }
     }
     return changed;

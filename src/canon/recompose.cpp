@@ -35,4 +35,14 @@ void replace_node(const Scope& scope, NodeId id, Node replacement) {
   graph.erase_node(id);
 }
 
+Result<bool> recompose_nodes(Model& model, const std::function<bool(const Scope&, NodeId)>& fold) {
+  return for_each_graph(model, [&fold](Scope& scope) -> Result<bool> {
+    bool changed = false;
+    const std::vector<NodeId> order = scope.graph().order();
+    for (const NodeId id : order)
+      if (scope.graph().is_alive(id) && fold(scope, id)) changed = true;
+    return changed;
+  });
+}
+
 }  // namespace mts::canon

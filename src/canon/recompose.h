@@ -3,6 +3,7 @@
 
 #include "canon/scope.h"
 
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -20,5 +21,9 @@ std::optional<WithNumber> match_number(const Scope& scope, ValueId id, std::stri
 
 // Replaces the node by `replacement` (same single output).
 void replace_node(const Scope& scope, NodeId id, Node replacement);
+
+// Calls `fold` for every node that is still there when its turn comes, in order, in every graph of the model;
+// `fold` returns whether it changed something. Returns whether any call did.
+Result<bool> recompose_nodes(Model& model, const std::function<bool(const Scope&, NodeId)>& fold);
 
 }  // namespace mts::canon

@@ -139,14 +139,8 @@ bool fold_gelu(const Scope& scope, NodeId id) {
 
 Result<bool> recompose_activations(Model& model) {
   const int64_t opset = model.opset();
-  return for_each_graph(model, [opset](Scope& scope) -> Result<bool> {
-    bool changed = false;
-    const std::vector<NodeId> order = scope.graph().order();
-    for (const NodeId id : order) {
-      if (!scope.graph().is_alive(id)) continue;
-      if (fold_hard(scope, id, opset) || (opset >= 20 && fold_gelu(scope, id))) changed = true;
-    }
-    return changed;
+  return recompose_nodes(model, [opset](const Scope& scope, NodeId id) {
+    return fold_hard(scope, id, opset) || (opset >= 20 && fold_gelu(scope, id));
   });
 }
 

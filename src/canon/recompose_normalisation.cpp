@@ -141,14 +141,8 @@ bool fold_global_pool(const Scope& scope, NodeId id) {
 
 Result<bool> recompose_normalisation(Model& model) {
   const int64_t opset = model.opset();
-  return for_each_graph(model, [opset](Scope& scope) -> Result<bool> {
-    bool changed = false;
-    const std::vector<NodeId> order = scope.graph().order();
-    for (const NodeId id : order) {
-      if (!scope.graph().is_alive(id)) continue;
-      if ((opset >= 17 && fold_layer_normalisation(scope, id)) || fold_global_pool(scope, id)) changed = true;
-    }
-    return changed;
+  return recompose_nodes(model, [opset](const Scope& scope, NodeId id) {
+    return (opset >= 17 && fold_layer_normalisation(scope, id)) || fold_global_pool(scope, id);
   });
 }
 

@@ -40,8 +40,6 @@ std::vector<Stored> stored_in(const Graph& graph) {
   return out;
 }
 
-bool is_weight(DType dtype) { return is_float(dtype) || is_quantised(dtype); }
-
 Contents contents_of(const std::vector<Stored>& stored) {
   Contents contents;
   for (const Stored& each : stored) {

@@ -20,12 +20,10 @@ struct Stored {
   Digest digest;
 };
 std::vector<Stored> stored_in(const Graph& graph);
-// Float and quantised content: what the rule against duplicates counts.
-bool is_weight(DType dtype);
 
 // Content -> bytes, over all of them.
 using Contents = std::map<Digest, uint64_t>;
-Contents contents_of(const std::vector<Stored>& stored);  // weights only
+Contents contents_of(const std::vector<Stored>& stored);  // weights only (is_weight)
 uint64_t total(const Contents& contents);
 
 int64_t node_count(const Graph& graph);  // nodes of subgraphs included

@@ -105,6 +105,14 @@ std::vector<T> read_numbers(DType dtype, std::span<const std::byte> bytes, int64
       return unpack<T>(bytes, count, 2, true);
     case DType::kUint2:
       return unpack<T>(bytes, count, 2, false);
+    case DType::kFloat4E2M1: {
+      static constexpr double kMagnitudes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+      std::vector<T> values;
+      for (const int64_t bits : unpack<int64_t>(bytes, count, 4, false))
+        values.push_back(
+            static_cast<T>(bits < 8 ? kMagnitudes[bits] : -kMagnitudes[bits - 8]));  // sign, then magnitude
+      return values;
+    }
     default:
       return {};
   }

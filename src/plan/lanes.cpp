@@ -11,9 +11,9 @@ namespace {
 // nodes apart.
 constexpr size_t kAssembledBytes = 16 * 1024;
 
-bool is_weight(const Weight& weight) {
-  return (is_float(weight.dtype()) || is_quantised(weight.dtype())) && !weight.dims().empty() &&
-         weight.element_count() > 1;
+// A weight of more than one element: not the parameter of an operator, like Clip's limits.
+bool is_weight_tensor(const Weight& weight) {
+  return is_weight(weight.dtype()) && !weight.dims().empty() && weight.element_count() > 1;
 }
 
 Work work_of_member(const Program& program, const Member& member) {
@@ -100,7 +100,7 @@ Lane make_lane(const Program& program, const Column& column, std::span<const uin
       continue;
     }
     operand.constant = constant;
-    if (equal && distinct_weights && constant && is_weight(*program.weights[number])) equal = false;
+    if (equal && distinct_weights && constant && is_weight_tensor(*program.weights[number])) equal = false;
     operand.kind = equal ? Operand::Kind::kOnce : Operand::Kind::kMapped;
     for (const uint32_t m : members) {
       const Number other = at(column.members[m].operands, i);

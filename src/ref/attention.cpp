@@ -92,7 +92,7 @@ Result<std::vector<double>> bias_of(const Call& c, const Geometry& g) {
 
 // y = softmax(q k^T * scale + bias) v, head by head.
 Outputs attention(const Call& c) {
-  for (size_t i : {0, 1, 2})
+  for (const size_t i : {size_t{0}, size_t{1}, size_t{2}})
     if (!is_float(c.in(i).dtype()) || bit_width(c.in(i).dtype()) < 8) return c.bad_dtype(c.in(i));
   MTS_ASSIGN(const Tensor q, split_heads(c, c.in(0), c.node.int_or("q_num_heads", 0)));
   MTS_ASSIGN(const Tensor k_now, split_heads(c, c.in(1), c.node.int_or("kv_num_heads", 0)));

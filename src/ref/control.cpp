@@ -96,6 +96,8 @@ Outputs loop(const Call& c) {
   const size_t collected_count = body->outputs().size() - 1 - carried_count;
   std::vector<std::vector<Tensor>> collected(collected_count);
   for (int64_t iteration = 0; iteration < limit && go_on; ++iteration) {
+    if (iteration == c.env.most_iterations)
+      return c.unsupported(fmt::format("it does not end within {} iterations", iteration));
     std::vector<Datum> arguments;
     arguments.emplace_back(Tensor::of<int64_t>(DType::kInt64, {}, std::span(&iteration, 1)));
     arguments.emplace_back(bool_tensor(true));

@@ -32,6 +32,9 @@ struct Env {
   std::map<std::string, int64_t> opsets;  // of the other domains
   SubgraphRunner run_subgraph;            // empty: bodies without captures are run by the interpreter
   uint64_t seed = 0;                      // reserved for random operators
+  // Of one Loop, which is an error when it goes on: some ten seconds. The trip count says nothing, since
+  // exporters write 2^63 - 1 for "while".
+  int64_t most_iterations = 10'000'000;
   // Version of a domain as imported; 1 for a domain that is not listed.
   int64_t version_of(const std::string& domain) const;
 };

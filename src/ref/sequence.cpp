@@ -1,4 +1,5 @@
 // Sequences and optionals. An optional is its value, or std::monostate when it is empty.
+#include "ref/formats.h"
 #include "ref/layout.h"
 #include "ref/operators.h"
 
@@ -81,7 +82,10 @@ Outputs sequence_length(const Call& c) {
 }
 
 Outputs split_to_sequence(const Call& c) {
-  const Tensor& x = c.in(0);
+  // Elements of less than a byte are cut one a byte; Trait::kPacked does not reach into a sequence.
+  const int bits = bit_width(c.in(0).dtype());
+  const bool is_packed = bits > 0 && bits < 8;
+  const Tensor x = is_packed ? unpack_bits(c.in(0)) : c.in(0);
   MTS_ASSIGN(const size_t axis, c.axis(c.node.int_or("axis", 0), x.dims().size()));
   const int64_t length = x.dims()[axis];
   std::vector<int64_t> sizes(static_cast<size_t>(length), 1);
@@ -107,7 +111,7 @@ Outputs split_to_sequence(const Call& c) {
       dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(axis));
       part = part.reshaped(dims);
     }
-    result.emplace_back(std::move(part));
+    result.emplace_back(is_packed ? pack_bits(part, c.in(0).dtype()) : std::move(part));
     start += size;
   }
   if (start != length) return c.bad("split does not fit the axis");

@@ -92,7 +92,7 @@ ValueId Builder::computed_shape(ValueId value, const Extents& from, const Extent
   const auto int64_type = [](int64_t count) { return Type::tensor(DType::kInt64, {Dim::known(count)}); };
   const ValueId sizes = node("Shape", {value}, {}, int64_type(static_cast<int64_t>(from.size())));
   std::vector<ValueId> parts;
-  bool open = false;  // -1 used
+  [[maybe_unused]] bool open = false;  // -1 used; only the assert reads it
   for (const Extent& size : to) {
     if (size.is_known()) {
       parts.push_back(ints({size.factor}));

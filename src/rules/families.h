@@ -59,6 +59,13 @@ Values emit_transpose(const Lane& lane, const Option& option, Span operands, Bui
 Proposal propose_trailing_axes(const Lane& lane);  // Trilu: the last two
 Proposal propose_tile(const Lane& lane);
 Values emit_tile(const Lane& lane, const Option& option, Span operands, Builder& builder);
+// indexed.cpp
+Proposal propose_elements(const Lane& lane);  // GatherElements, ScatterElements
+Values emit_elements(const Lane& lane, const Option& option, Span operands, Builder& builder);
+Proposal propose_gather_nd(const Lane& lane);
+Values emit_gather_nd(const Lane& lane, const Option& option, Span operands, Builder& builder);
+Proposal propose_scatter_nd(const Lane& lane);
+Values emit_scatter_nd(const Lane& lane, const Option& option, Span operands, Builder& builder);
 // reshape.cpp
 Proposal propose_reshape(const Lane& lane);  // Reshape, Flatten, Squeeze, Unsqueeze
 Values emit_reshape(const Lane& lane, const Option& option, Span operands, Builder& builder);

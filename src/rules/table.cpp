@@ -1,6 +1,7 @@
 // Every operator that has a batching rule. Operators that are missing stay apart; so do, on purpose, those
 // that mix the batch: DynamicQuantizeLinear, MeanVarianceNormalization, Size, NonZero, Unique, Compress,
 // random operators.
+#include "ir/attribute.h"
 #include "rules/factories.h"
 #include "rules/families.h"
 
@@ -144,6 +145,11 @@ constexpr auto kRules = std::to_array<Rule>({
     {"Transpose", "", propose_transpose, emit_transpose},
     {"Trilu", "", propose_trailing_axes, emit_same},
     {"Tile", "", propose_tile, emit_tile},
+    // indexed movement
+    {"GatherElements", "", propose_elements, emit_elements},
+    {"GatherND", "", propose_gather_nd, emit_gather_nd},
+    {"ScatterElements", "", propose_elements, emit_elements},
+    {"ScatterND", "", propose_scatter_nd, emit_scatter_nd},
     // shape
     reshape("Reshape"),
     reshape("Flatten"),
@@ -176,19 +182,6 @@ bool legal(const Lane& lane, const Option& option) {
   for (size_t i = 0; i < option.outputs.size(); ++i)
     if (!placeable_as(lane.outputs[i], option.outputs[i])) return false;
   return true;
-}
-
-bool same_value(const AttributeValue& a, const AttributeValue& b) {
-  if (a.index() != b.index()) return false;
-  if (const auto* weight = std::get_if<WeightPtr>(&a)) {
-    const auto& other = std::get<WeightPtr>(b);
-    return (*weight)->dims() == other->dims() && (*weight)->same_content(*other);
-  }
-  if (std::holds_alternative<std::vector<WeightPtr>>(a) ||
-      std::holds_alternative<std::shared_ptr<Graph>>(a) ||
-      std::holds_alternative<std::vector<std::shared_ptr<Graph>>>(a))
-    return false;
-  return a == b;
 }
 
 }  // namespace

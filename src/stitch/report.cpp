@@ -2,30 +2,24 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
 namespace mts {
 namespace {
 
-bool counts_as_weight(const Weight& weight) {
-  return is_float(weight.dtype()) || is_quantised(weight.dtype());
-}
-
-template <class Visit>
-void for_each_weight(const Graph& graph, const Visit& visit) {
-  for (size_t i = 0; i < graph.value_count(); ++i)
-    if (const WeightPtr& weight = graph.value(static_cast<ValueId>(i)).weight;
-        weight != nullptr && counts_as_weight(*weight))
-      visit(weight);
+uint64_t weight_bytes(const Graph& graph) {
+  uint64_t bytes = 0;
+  const auto add = [&bytes](const WeightPtr& weight) {
+    if (weight != nullptr && is_weight(weight->dtype())) bytes += weight->byte_size();
+  };
+  for (size_t i = 0; i < graph.value_count(); ++i) add(graph.value(static_cast<ValueId>(i)).weight);
   for (const NodeId id : graph.order()) {
     for (const Attribute& attribute : graph.node(id).attributes)
-      if (const auto* weight = std::get_if<WeightPtr>(&attribute.value);
-          weight != nullptr && counts_as_weight(**weight))
-        visit(*weight);
-    for (const Graph* child : graph.node(id).subgraphs()) for_each_weight(*child, visit);
+      if (const auto* weight = std::get_if<WeightPtr>(&attribute.value)) add(*weight);
+    for (const Graph* child : graph.node(id).subgraphs()) bytes += weight_bytes(*child);
   }
+  return bytes;
 }
 
 const char* name_of(StitchOptions::Strategy strategy) {
@@ -44,19 +38,12 @@ const char* name_of(StitchOptions::Strategy strategy) {
 
 }  // namespace
 
-uint64_t weight_bytes(const Model& model) {
-  uint64_t bytes = 0;
-  for_each_weight(model.graph, [&](const WeightPtr& weight) { bytes += weight->byte_size(); });
-  return bytes;
-}
+uint64_t weight_bytes(const Model& model) { return weight_bytes(model.graph); }
 
-uint64_t unique_weight_bytes(const std::vector<Model>& models) {
-  std::set<std::pair<Digest, size_t>> seen;
+uint64_t unique_weight_bytes(const WeightClasses& classes) {
   uint64_t bytes = 0;
-  for (const Model& model : models)
-    for_each_weight(model.graph, [&](const WeightPtr& weight) {
-      if (seen.emplace(weight->digest(), weight->byte_size()).second) bytes += weight->byte_size();
-    });
+  for (const WeightClasses::Class& each : classes.classes)
+    if (is_weight(each.weight->dtype())) bytes += each.weight->byte_size();
   return bytes;
 }
 

@@ -14,9 +14,10 @@ namespace mts {
 // Facts of the inputs that canonicalisation would hide: taken before it.
 std::vector<StitchReport::Input> describe_inputs(const std::vector<Model>& models);
 
-// Bytes of the float and quantised constants of a model, content counted as often as it is stored, and once.
+// Bytes of the float and quantised constants: of a model, counted as often as they are stored; of all models,
+// each content that is read counted once.
 uint64_t weight_bytes(const Model& model);
-uint64_t unique_weight_bytes(const std::vector<Model>& models);
+uint64_t unique_weight_bytes(const WeightClasses& classes);
 
 // Strategies, refusals, groups and predictions of a plan.
 void describe_plan(const Program& program, const Plan& plan, StitchReport& report);

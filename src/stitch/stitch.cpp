@@ -130,7 +130,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
     if (!models[m].path.empty()) {
       MTS_ASSIGN(report.inputs[m].sha256, sha256_of_file(models[m].path));
     }
-  report.unique_weight_bytes = unique_weight_bytes(models);
+  report.unique_weight_bytes = unique_weight_bytes(classify_weights(models));
   MTS_ASSIGN(const std::vector<SharedInput> shared_inputs,
              resolve_shared_inputs(models, options.share_inputs));
   MTS_TRY(check_input_names(models, shared_inputs));

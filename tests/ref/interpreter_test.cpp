@@ -79,6 +79,37 @@ TEST(Interpreter, LoopCarriesAndCollects) {
   EXPECT_THAT(values<float>(*(*result)[1].tensor()), ElementsAre(0, 2, 4));
 }
 
+// Exporters write the largest trip count for "while"; without any count and condition it would run forever.
+TEST(Interpreter, AnEndlessLoopIsAnError) {
+  const auto loop = [](const std::string& operands) {
+    return R"(
+      <ir_version: 8, opset_import: ["": 17]>
+      g (float[1] x) => (float[1] y) {
+        most = Constant <value = int64 {9223372036854775807}> ()
+        t = Constant <value = bool {1}> ()
+        y = Loop ()" +
+           operands + R"(, x) <
+          body = b (int64 i, bool go, float[1] a) => (bool go2, float[1] b) {
+            go2 = Identity(t)
+            b = Neg(a)
+          }
+        >
+      })";
+  };
+  for (const char* operands : {"most, t", "most, \"\"", "\"\", t", "\"\", \"\""}) {
+    SCOPED_TRACE(operands);
+    const auto model = parse_text(loop(operands));
+    ASSERT_TRUE(model) << model.error().to_string();
+    Env env;
+    env.opset = 17;
+    env.most_iterations = 100;
+    const auto result = interpret(model->graph, std::vector<Datum>{floats({1}, {1})}, env);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kUnsupported);
+    EXPECT_THAT(result.error().to_string(), HasSubstr("does not end within 100 iterations"));
+  }
+}
+
 TEST(Interpreter, ScanGoesBackwards) {
   const auto result = run_text(R"(
       <ir_version: 8, opset_import: ["": 17]>

@@ -210,6 +210,21 @@ TEST(Resize, NearestAndLinear) {
   EXPECT_EQ(refusal({"Resize"}, {x}), ErrorCode::kModel);
 }
 
+TEST(Sequence, SplitsElementsOfLessThanAByte) {
+  // 1 2 | 3 4 | 5 along the last axis of [2,5]: the parts do not start at bytes.
+  const Tensor x = bytes(DType::kUint4, {2, 5}, {0x21, 0x43, 0x65, 0x87, 0xa9});
+  const auto result = run({"SplitToSequence", {{"axis", int64_t{1}}}}, {Datum(x), Datum(int64s({}, {2}))});
+  ASSERT_TRUE(result) << result.error().to_string();
+  const auto& parts = std::get<Sequence>((*result)[0].value);
+  ASSERT_EQ(parts.size(), 3u);
+  const Tensor &first = *parts[0].tensor(), &last = *parts[2].tensor();
+  EXPECT_EQ(first.dtype(), DType::kUint4);
+  EXPECT_EQ(first.dims(), (Dims{2, 2}));
+  EXPECT_THAT(std::vector<uint8_t>(first.as<uint8_t>(), first.as<uint8_t>() + 2), ElementsAre(0x21, 0x76));
+  EXPECT_EQ(last.dims(), (Dims{2, 1}));
+  EXPECT_EQ(*last.as<uint8_t>(), 0xa5);
+}
+
 TEST(Sequence, InsertAndAt) {
   Sequence sequence;
   sequence.emplace_back(floats({1}, {1}));

@@ -407,7 +407,7 @@ void PrintTo(const RuleCase& rule_case, std::ostream* out) { *out << rule_case.n
 std::vector<RuleCase> all_cases() {
   std::vector<RuleCase> all;
   for (const auto& family : {elementwise_cases(), linear_cases(), convolution_cases(), normalization_cases(),
-                             axis_cases(), movement_cases(), shape_cases(), other_cases()})
+                             axis_cases(), movement_cases(), indexed_cases(), shape_cases(), other_cases()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

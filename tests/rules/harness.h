@@ -64,6 +64,7 @@ std::vector<RuleCase> convolution_cases();
 std::vector<RuleCase> normalization_cases();
 std::vector<RuleCase> axis_cases();
 std::vector<RuleCase> movement_cases();
+std::vector<RuleCase> indexed_cases();
 std::vector<RuleCase> shape_cases();
 std::vector<RuleCase> other_cases();
 

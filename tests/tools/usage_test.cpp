@@ -154,6 +154,26 @@ TEST_F(Usage, OutputsThatCannotBeWrittenLeaveNothingBehind) {
   EXPECT_THAT(full.err, HasSubstr("standard output"));
 }
 
+TEST_F(Usage, WhatCouldNotBeReplacedStaysAsItWas) {
+  write_model("a.onnx", kHead);
+  write_model("b.onnx", kHead);
+  shell("echo older > c.onnx; echo data > c.onnx.data; echo linked > d.onnx; ln d.onnx e.onnx");
+  // The report fails only after the model was written.
+  for (const char* flags : {"", " --external-data always"}) {
+    SCOPED_TRACE(flags);
+    expect(std::string("stitch a.onnx b.onnx -o c.onnx --report /dev/full") + flags, 4,
+           HasSubstr("/dev/full"));
+    EXPECT_EQ(read_all(folder() / "c.onnx"), "older\n");
+    EXPECT_EQ(read_all(folder() / "c.onnx.data"), "data\n");
+  }
+  EXPECT_EQ(mts("stitch a.onnx b.onnx -o d.onnx --report r.json").code, 0);
+  EXPECT_NE(read_all(folder() / "d.onnx"), "linked\n");
+  EXPECT_EQ(read_all(folder() / "e.onnx"), "linked\n") << "another name of the older file";
+  EXPECT_THAT(shell("ls -A").out, Not(HasSubstr(".old"))) << "nothing is left behind";
+  EXPECT_THAT(files(),
+              ElementsAre("a.onnx", "b.onnx", "c.onnx", "c.onnx.data", "d.onnx", "e.onnx", "r.json"));
+}
+
 TEST_F(Usage, BadSharedInputsAreRefused) {
   write_model("a.onnx", kHead);
   write_model("b.onnx",

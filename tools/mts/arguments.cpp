@@ -233,4 +233,14 @@ void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::
       ->allow_extra_args(false);
 }
 
+void add_input_flags(CLI::App& command, std::vector<std::string>& ranges, std::string& directory,
+                     uint64_t& seed) {
+  command.add_option("--range", ranges, "draw an input from LOW up to, but without, HIGH, like ids=0:100")
+      ->type_name("INPUT=LOW:HIGH")
+      ->allow_extra_args(false);
+  command.add_option("--inputs", directory, "real inputs: x.npy or x.pb for input x ('/' as '__')")
+      ->type_name("DIR");
+  command.add_option("--seed", seed, "of the drawn inputs")->type_name("N")->capture_default_str();
+}
+
 }  // namespace mts::tool

@@ -54,5 +54,8 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);
+// --range, --inputs, --seed: what the inputs are.
+void add_input_flags(CLI::App& command, std::vector<std::string>& ranges, std::string& directory,
+                     uint64_t& seed);
 
 }  // namespace mts::tool

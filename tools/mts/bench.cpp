@@ -98,18 +98,7 @@ void add_bench(CLI::App& program, Invocation& invocation) {
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("X");
   add_dim_flag(*command, flags->dims, "1 by default");
-  command
-      ->add_option("--range", flags->ranges,
-                   "draw an input from LOW up to, but without, HIGH, like ids=0:100")
-      ->type_name("INPUT=LOW:HIGH")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--inputs", flags->competition.inputs_directory,
-                   "real inputs: x.npy or x.pb for input x ('/' as '__')")
-      ->type_name("DIR");
-  command->add_option("--seed", flags->competition.seed, "of the drawn inputs")
-      ->type_name("N")
-      ->capture_default_str();
+  add_input_flags(*command, flags->ranges, flags->competition.inputs_directory, flags->competition.seed);
   add_executor_flags(*command, flags->competition.executor);
   CLI::Option* json = command->add_flag("--json", flags->json, "for machines");
   command->add_flag("--csv", flags->csv, "for spreadsheets")->excludes(json);

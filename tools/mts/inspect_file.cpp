@@ -60,7 +60,7 @@ Served served(const Graph& graph, const std::vector<check::ModelEntry>& entries)
   for (size_t i = 0; i < graph.value_count(); ++i) {
     const ValueId id{static_cast<uint32_t>(i)};
     const Value& value = graph.value(id);
-    if (!value.is_constant() || !check::is_weight(value.weight->dtype())) continue;
+    if (!value.is_constant() || !is_weight(value.weight->dtype())) continue;
     std::set<std::string> readers;
     for (const Use& use : graph.uses(id)) readers.merge(models_of(graph.node(use.node), entries));
     result.bytes[readers.size()] += value.weight->byte_size();

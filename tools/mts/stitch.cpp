@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "check/file.h"
 #include "command.h"
+#include "kept_files.h"
 #include "progress.h"
 #include "report.h"
 #include "terminal.h"
@@ -10,7 +11,6 @@
 #include <mts/stitch.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -62,19 +62,23 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   Progress progress("stitching", invocation.quiet);
   MTS_ASSIGN(Stitched stitched, stitch(std::move(models), flags.stitch));
   progress.set("writing " + flags.output);
-  MTS_ASSIGN(const SavedModel saved, save_model(stitched.model, flags.output, flags.save));
+  // All files or none: when one cannot be written, the others hold what they held before.
+  MTS_ASSIGN(KeptFiles kept, KeptFiles::keep({flags.output, flags.output + ".data"}));
+  const Result<SavedModel> written = save_model(stitched.model, flags.output, flags.save);
+  if (!written) {
+    kept.restore();
+    return tl::unexpected(written.error());
+  }
+  const SavedModel& saved = *written;
   stitched.report.output_weight_bytes = saved.weight_bytes;
   for (const std::string& assumption : stitched.report.assumptions) log::warn("assumed: {}", assumption);
 
   const nlohmann::ordered_json json = report_json(stitched.report, flags.output, saved);
   if (!flags.report.empty()) {
-    const Result<void> written = check::write_file(flags.report, dump(json));
-    if (!written) {
-      // Both or none.
-      std::error_code ignored;
-      std::filesystem::remove(flags.output, ignored);
-      if (saved.external_bytes > 0) std::filesystem::remove(flags.output + ".data", ignored);
-      return tl::unexpected(written.error());
+    const Result<void> reported = check::write_file(flags.report, dump(json));
+    if (!reported) {
+      kept.restore();
+      return tl::unexpected(reported.error());
     }
   }
   return Outcome{flags.json ? dump(json) : report_text(stitched.report, flags.output, stdout_width()), true};

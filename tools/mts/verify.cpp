@@ -123,18 +123,7 @@ void add_verify(CLI::App& program, Invocation& invocation) {
       ->required()
       ->type_name("MODEL ...");
   add_dim_flag(*command, flags->dims, "several are tried by default");
-  command
-      ->add_option("--range", flags->ranges,
-                   "draw an input from LOW up to, but without, HIGH, like ids=0:100")
-      ->type_name("INPUT=LOW:HIGH")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--inputs", flags->verify.inputs_directory,
-                   "real inputs: x.npy or x.pb for input x ('/' as '__')")
-      ->type_name("DIR");
-  command->add_option("--seed", flags->verify.seed, "of the drawn inputs")
-      ->type_name("N")
-      ->capture_default_str();
+  add_input_flags(*command, flags->ranges, flags->verify.inputs_directory, flags->verify.seed);
   add_executor_flags(*command, flags->executor);
   command->add_flag("--json", flags->json, "for machines");
   command->callback(
