@@ -53,6 +53,17 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   for (const Refusal& refusal : report.refusals) {
     json["refusals"].push_back({{"op", refusal.op}, {"count", refusal.count}, {"reason", refusal.reason}});
   }
+  json["recovered"] = Json::array();
+  for (const Recovered& weight : report.recovered) {
+    json["recovered"].push_back({{"model", weight.model},
+                                 {"node", weight.node},
+                                 {"value", weight.value},
+                                 {"kind", name_of(weight.kind)},
+                                 {"rank", weight.rank},
+                                 {"error", weight.error},
+                                 {"bytes_before", weight.bytes_before},
+                                 {"bytes_after", weight.bytes_after}});
+  }
   json["groups"] = Json::array();
   for (const StitchReport::Group& group : report.groups) json["groups"].push_back({{"models", group.models}});
   json["predicted"] = {{"latency_us_fused", report.predicted.latency_us_fused},
@@ -105,6 +116,22 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
       refusals.add({refusal.op, fmt::format("{}", refusal.count), refusal.reason});
     }
     text += "\n" + refusals.render(width);
+  }
+  if (!report.recovered.empty()) {
+    Table recovered({{"recovered"},
+                     {"weight"},
+                     {"how"},
+                     {"error", Table::Align::kRight},
+                     {"bytes", Table::Align::kRight}});
+    for (const Recovered& weight : report.recovered) {
+      const bool lowrank = weight.kind == Recovered::Kind::kLowrank;
+      recovered.add({weight.model, weight.value,
+                     lowrank ? fmt::format("rank {}", weight.rank) : std::string(name_of(weight.kind)),
+                     fmt::format("{:.1e}", weight.error),
+                     fmt::format("{} -> {}", human_bytes(static_cast<double>(weight.bytes_before)),
+                                 human_bytes(static_cast<double>(weight.bytes_after)))});
+    }
+    text += "\n" + recovered.render(width);
   }
   return text;
 }

@@ -24,6 +24,7 @@ struct Flags {
   std::string output;
   std::string report;
   StitchOptions stitch;
+  std::string recover;
   SaveOptions save;
   bool json = false;
 };
@@ -56,11 +57,15 @@ Result<void> check_paths(const Flags& flags, const std::vector<ModelArgument>& m
 }
 
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
+  StitchOptions options = flags.stitch;
+  if (!flags.recover.empty()) {
+    MTS_ASSIGN(options.recover, parse_recover(flags.recover));
+  }
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_TRY(check_paths(flags, arguments));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
   Progress progress("stitching", invocation.quiet);
-  MTS_ASSIGN(Stitched stitched, stitch(std::move(models), flags.stitch));
+  MTS_ASSIGN(Stitched stitched, stitch(std::move(models), options));
   progress.set("writing " + flags.output);
   MTS_ASSIGN(const SavedModel saved, save_model(stitched.model, flags.output, flags.save));
   stitched.report.output_weight_bytes = saved.weight_bytes;
@@ -114,6 +119,7 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
                     "equal symbols of different models (batch sizes, ...) may differ at run time");
   command->add_flag("--keep-metadata", flags->stitch.keep_metadata,
                     "keep the exporters' metadata and documentation");
+  add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
   command
       ->add_option("--external-data", flags->save.external,
