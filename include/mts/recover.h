@@ -41,7 +41,7 @@ struct RecoverReport {
 // canonicalised; types of changed values need infer_types again. Candidates are float constants of equal dims
 // that corresponding nodes (mts/align.h) read in the same place:
 //   near     any float constant: the first model's is kept. The variance of a BatchNormalization is compared
-//            element by element, everything else with its largest magnitude.
+//            element by element, everything else with its largest magnitude. Not what sets sizes (Resize).
 //   scaled   Conv(x, W_m) + b_m -> Add(Mul(Conv(x, W), s_m), b_m); Gemm and MatMul alike.
 //   lowrank  MatMul(x, W_m) -> Add(MatMul(x, W), MatMul(MatMul(x, B_m), A_m)); Gemm and Conv alike. float32
 //   and

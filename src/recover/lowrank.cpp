@@ -10,12 +10,15 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace mts::recover_detail {
 namespace {
 
 constexpr size_t kMostRank = 128;
+// Bases that a weight is compared with: keeps the cost linear in the number of unrelated models.
+constexpr size_t kMostBases = 16;
 // Of the bound, for the exact factors; the rest is for their rounding.
 constexpr double kShare = 0.9;
 
@@ -221,7 +224,8 @@ void recover_lowrank(Rewriter& rewriter, const std::vector<Member>& members, dou
   std::vector<Cluster> clusters;
   for (size_t i = 0; i < contents.size(); ++i) {
     if (!contents[i].elements->is_comparable()) continue;
-    const bool joined = std::ranges::any_of(clusters, [&](Cluster& cluster) {
+    const auto compared = std::span(clusters).first(std::min(clusters.size(), kMostBases));
+    const bool joined = std::ranges::any_of(compared, [&](Cluster& cluster) {
       std::optional<LowRank> term = solver.difference_of(i, solver.of(cluster.contents.front()));
       if (!term) return false;
       cluster.contents.push_back(i);

@@ -9,6 +9,9 @@
 namespace mts::recover_detail {
 namespace {
 
+// A last bit of these operands can change the size of the output.
+bool sets_sizes(const Node& node) { return node.is("Resize") || node.is("Upsample") || node.is("Range"); }
+
 // The error of taking `kept` for `own`, or nothing when it is above the bound.
 std::optional<double> error_within(const Elements& own, const Elements& kept, double bound,
                                    bool each_element) {
@@ -29,6 +32,7 @@ void recover_near(Rewriter& rewriter, const Place& place, double bound, Seen& se
   std::vector<Member> members;
   for (const Member& member : place.members)
     if (seen.emplace(member.model, member.value).second) members.push_back(member);
+  if (members.empty() || sets_sizes(rewriter.node(members.front()))) return;
   const std::vector<Content> contents = contents_of(rewriter.models(), members);
   if (contents.size() < 2) return;
   // A normalisation divides by the root of its variance: small ones matter as much as large ones.

@@ -254,7 +254,7 @@ void add_target_flag(CLI::App& command, std::string& target) {
       ->capture_default_str();
 }
 
-void add_recover_flag(CLI::App& command, std::string& recover) {
+void add_recover_flag(CLI::App& command, std::optional<std::string>& recover) {
   command
       .add_option(
           "--recover", recover,

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,7 +58,7 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);
 // --recover; parse_recover() reads it.
-void add_recover_flag(CLI::App& command, std::string& recover);
+void add_recover_flag(CLI::App& command, std::optional<std::string>& recover);
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);
 
 }  // namespace mts::tool

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -52,7 +53,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
   std::vector<std::string> models;
   StitchOptions stitch;
-  std::string recover;
+  std::optional<std::string> recover;
   bool nodes = false;
   bool json = false;
 };
@@ -101,8 +102,8 @@ Json sharing_json(const Sharing& sharing) {
 
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   StitchOptions options = flags.stitch;
-  if (!flags.recover.empty()) {
-    MTS_ASSIGN(options.recover, parse_recover(flags.recover));
+  if (flags.recover) {
+    MTS_ASSIGN(options.recover, parse_recover(*flags.recover));
   }
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));

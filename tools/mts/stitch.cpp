@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -24,7 +25,7 @@ struct Flags {
   std::string output;
   std::string report;
   StitchOptions stitch;
-  std::string recover;
+  std::optional<std::string> recover;
   SaveOptions save;
   bool json = false;
 };
@@ -58,8 +59,8 @@ Result<void> check_paths(const Flags& flags, const std::vector<ModelArgument>& m
 
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   StitchOptions options = flags.stitch;
-  if (!flags.recover.empty()) {
-    MTS_ASSIGN(options.recover, parse_recover(flags.recover));
+  if (flags.recover) {
+    MTS_ASSIGN(options.recover, parse_recover(*flags.recover));
   }
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_TRY(check_paths(flags, arguments));
