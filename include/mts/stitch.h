@@ -3,6 +3,7 @@
 
 #include <mts/error.h>
 #include <mts/graph.h>
+#include <mts/recover.h>
 
 #include <cstdint>
 #include <map>
@@ -24,6 +25,7 @@ struct StitchOptions {
   std::vector<std::string> share_inputs;  // "NAME" or "image=a:x,b:input.1", as the user gave them
   bool independent_dims = false;          // equal symbols of different models are not taken to be equal
   bool keep_metadata = false;
+  RecoverOptions recover;              // approximate sharing: off unless asked for
   std::string target = "generic-gpu";  // device profile
 };
 
@@ -69,6 +71,7 @@ struct StitchReport {
   std::map<std::string, int64_t>
       strategies;  // once, batch, fan_out, group, partition, partial_rows, partial_blocks, apart
   std::vector<Refusal> refusals;
+  std::vector<Recovered> recovered;  // weights that are not used as they were
   std::vector<std::string> assumptions;
   std::vector<Group> groups;
   Predicted predicted;

@@ -113,6 +113,17 @@ Metadata fused_metadata(const std::vector<Model>& models, const std::vector<Shar
   const bool duplicates = options.strategy == StitchOptions::Strategy::kNetfuse ||
                           options.objective == StitchOptions::Objective::kLatency;
   if (duplicates) metadata.emplace_back("mts.duplicates", "allowed");
+  if (!report.recovered.empty()) {
+    nlohmann::ordered_json recovered = nlohmann::ordered_json::array();
+    for (const Recovered& weight : report.recovered)
+      recovered.push_back({{"model", weight.model},
+                           {"value", weight.value},
+                           {"kind", name_of(weight.kind)},
+                           {"rank", weight.rank},
+                           {"error", weight.error}});
+    metadata.emplace_back("mts.recovered",
+                          recovered.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
   metadata.emplace_back(
       "mts.assumptions",
       nlohmann::json(report.assumptions).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -135,6 +135,10 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
              resolve_shared_inputs(models, options.share_inputs));
   MTS_TRY(check_input_names(models, shared_inputs));
   MTS_TRY(canonicalise(models, {.keep_metadata = options.keep_metadata}));
+  if (options.recover.any()) {
+    MTS_ASSIGN(RecoverReport recovered, recover(models, options.recover));
+    report.recovered = std::move(recovered.weights);
+  }
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
   std::vector<ShapeFacts> facts;
   for (Model& model : models) {

@@ -77,6 +77,23 @@ TEST_F(Usage, MalformedValuesAreRefused) {
   EXPECT_THAT(files(), ElementsAre("a.onnx"));
 }
 
+TEST_F(Usage, BadBoundsOfRecoveryAreRefused) {
+  write_model("a.onnx", kHead);
+  write_model("b.onnx", kHead);
+  for (const char* command :
+       {"stitch a.onnx b.onnx -o c.onnx --recover ", "inspect a.onnx b.onnx --recover "}) {
+    const std::string with = command;
+    expect(with + "nearly", 2, AllOf(HasSubstr("near, scaled and lowrank"), HasSubstr("'nearly'")));
+    expect(with + "''", 2, HasSubstr("near, scaled and lowrank"));
+    expect(with + "near,", 2, HasSubstr("near, scaled and lowrank"));
+    expect(with + "near,scaled,near=1e-6", 2, HasSubstr("near twice"));
+    for (const char* bound : {"", "x", "0", "-1e-6", "nan", "inf", "0.011", "1e-6x"})
+      expect(with + "scaled=" + bound, 2, AllOf(HasSubstr("the bound of scaled"), HasSubstr("0.01")));
+    EXPECT_EQ(mts(with + "near=1e-6,scaled,lowrank=0.01").code, 0);
+  }
+  EXPECT_THAT(files(), ElementsAre("a.onnx", "b.onnx", "c.onnx"));
+}
+
 TEST_F(Usage, MissingAndBrokenFilesAreNamed) {
   write_model("a.onnx", kHead);
   fs::copy_file(folder() / "a.onnx", folder() / "short.onnx");

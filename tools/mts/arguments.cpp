@@ -172,6 +172,33 @@ Result<std::map<std::string, std::pair<double, double>>> parse_ranges(const std:
   return ranges;
 }
 
+Result<RecoverOptions> parse_recover(const std::string& text) {
+  RecoverOptions options;
+  std::set<std::string> given;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string entry = text.substr(begin, end - begin);
+    begin = end + 1;
+    const size_t equals = std::min(entry.find('='), entry.size());
+    const std::string kind = entry.substr(0, equals);
+    double* bound = kind == "near"      ? &options.near
+                    : kind == "scaled"  ? &options.scaled
+                    : kind == "lowrank" ? &options.lowrank
+                                        : nullptr;
+    if (bound == nullptr)
+      return usage(fmt::format("--recover '{}': there is near, scaled and lowrank, not '{}'", text, kind));
+    if (!given.insert(kind).second) return usage(fmt::format("--recover names {} twice", kind));
+    *bound = kind == "lowrank" ? 1e-5 : 1e-6;
+    if (equals == entry.size()) continue;
+    const std::optional<double> value = number<double>(std::string_view(entry).substr(equals + 1));
+    if (!value || !(*value > 0) || *value > 1e-2)
+      return usage(
+          fmt::format("--recover '{}': the bound of {} is a number above 0, at most 0.01", text, kind));
+    *bound = *value;
+  }
+  return options;
+}
+
 Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::string>& texts) {
   std::map<std::string, std::string> inputs;
   for (const std::string& text : texts) {
@@ -225,6 +252,15 @@ void add_target_flag(CLI::App& command, std::string& target) {
   command.add_option("--target", target, fmt::format("device for which to plan: {}", fmt::join(names, ", ")))
       ->type_name("NAME")
       ->capture_default_str();
+}
+
+void add_recover_flag(CLI::App& command, std::optional<std::string>& recover) {
+  command
+      .add_option(
+          "--recover", recover,
+          "approximate sharing, each kind with its largest relative error: near=1e-6 (equal but for "
+          "rounding), scaled=1e-6 (but for a factor per channel), lowrank=1e-5 (but for a low-rank term)")
+      ->type_name("KIND[=BOUND],...");
 }
 
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise) {

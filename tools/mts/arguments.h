@@ -6,9 +6,11 @@
 #include <mts/error.h>
 #include <mts/executor.h>
 #include <mts/graph.h>
+#include <mts/recover.h>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +35,8 @@ Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& argumen
 Result<std::map<std::string, int64_t>> parse_dims(const std::vector<std::string>& texts);
 // "ids=0:100" ...: from 0 up to, but without, 100.
 Result<std::map<std::string, std::pair<double, double>>> parse_ranges(const std::vector<std::string>& texts);
+// "near=1e-6,scaled,lowrank=1e-5": kinds with their bounds, in (0, 0.01]; 1e-6, 1e-6 and 1e-5 when not given.
+Result<RecoverOptions> parse_recover(const std::string& text);
 // "x=x.npy" ...
 Result<std::map<std::string, std::string>> parse_inputs(const std::vector<std::string>& texts);
 
@@ -53,6 +57,8 @@ Result<T> in_file(Result<T> result, const Model& model) {
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);
+// --recover; parse_recover() reads it.
+void add_recover_flag(CLI::App& command, std::optional<std::string>& recover);
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);
 // --range, --inputs, --seed: what the inputs are.
 void add_input_flags(CLI::App& command, std::vector<std::string>& ranges, std::string& directory,

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -52,6 +53,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
   std::vector<std::string> models;
   StitchOptions stitch;
+  std::optional<std::string> recover;
   bool nodes = false;
   bool json = false;
 };
@@ -99,6 +101,10 @@ Json sharing_json(const Sharing& sharing) {
 }
 
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
+  StitchOptions options = flags.stitch;
+  if (flags.recover) {
+    MTS_ASSIGN(options.recover, parse_recover(*flags.recover));
+  }
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
   const size_t width = stdout_width();
@@ -109,7 +115,7 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   Progress progress("comparing", invocation.quiet);
   const Sharing sharing = sharing_of(models);
   progress.set("stitching");
-  MTS_ASSIGN(const Stitched stitched, stitch(std::move(models), flags.stitch));
+  MTS_ASSIGN(const Stitched stitched, stitch(std::move(models), options));
   for (const std::string& assumption : stitched.report.assumptions) log::warn("assumed: {}", assumption);
   if (flags.json) {
     Json json = report_json(stitched.report, "", {});
@@ -134,6 +140,7 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_flag("--independent-dims", flags->stitch.independent_dims, "as for mts stitch");
+  add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
   command->add_flag("--nodes", flags->nodes, "of one file: every node and where it came from");
   command->add_flag("--json", flags->json, "for machines");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchemaVersion = 1;
+constexpr std::ptrdiff_t kRecoveredShown = 24;  // recovered weights in the summary for people
 // In the order in which they are shown.
 constexpr std::array kStrategies = {"once",      "batch",        "fan_out",        "group",
                                     "partition", "partial_rows", "partial_blocks", "apart"};
@@ -26,6 +28,46 @@ int64_t count_of(const StitchReport& report, const char* strategy) {
 std::string change(double before, double after, const std::string& was, const std::string& is) {
   return before > 0 ? fmt::format("{} -> {} ({:.0f} %)", was, is, 100 * after / before)
                     : fmt::format("{} -> {}", was, is);
+}
+
+// A line a kind; then the weights, where that is not too long for people.
+std::string recovered_text(const std::vector<Recovered>& weights, size_t width) {
+  struct Sum {
+    size_t count = 0;
+    double error = 0;
+    uint64_t before = 0, after = 0;
+  };
+  std::map<Recovered::Kind, Sum> kinds;
+  Table table({{"weight"},
+               {"how"},
+               {"error", Table::Align::kRight},
+               {"bytes", Table::Align::kRight},
+               {"is now", Table::Align::kRight}});
+  for (const Recovered& weight : weights) {
+    Sum& sum = kinds[weight.kind];
+    ++sum.count;
+    sum.error = std::max(sum.error, weight.error);
+    sum.before += weight.bytes_before;
+    sum.after += weight.bytes_after;
+    if (&weight - weights.data() >= kRecoveredShown) continue;
+    const bool lowrank = weight.kind == Recovered::Kind::kLowrank;
+    table.add({weight.model + "/" + weight.value,
+               lowrank ? fmt::format("rank {}", weight.rank) : std::string(name_of(weight.kind)),
+               fmt::format("{:.1e}", weight.error), human_bytes(static_cast<double>(weight.bytes_before)),
+               human_bytes(static_cast<double>(weight.bytes_after))});
+  }
+  Table summary({{"recovered"},
+                 {"weights", Table::Align::kRight},
+                 {"worst error", Table::Align::kRight},
+                 {"bytes", Table::Align::kRight},
+                 {"are now", Table::Align::kRight}});
+  for (const auto& [kind, sum] : kinds)
+    summary.add({std::string(name_of(kind)), fmt::format("{}", sum.count), fmt::format("{:.1e}", sum.error),
+                 human_bytes(static_cast<double>(sum.before)), human_bytes(static_cast<double>(sum.after))});
+  std::string text = summary.render(width) + "\n" + table.render(width);
+  if (std::ssize(weights) > kRecoveredShown)
+    text += fmt::format("... {} more; --report and --json list all\n", std::ssize(weights) - kRecoveredShown);
+  return text;
 }
 
 }  // namespace
@@ -62,6 +104,17 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   json["refusals"] = Json::array();
   for (const Refusal& refusal : report.refusals) {
     json["refusals"].push_back({{"op", refusal.op}, {"count", refusal.count}, {"reason", refusal.reason}});
+  }
+  json["recovered"] = Json::array();
+  for (const Recovered& weight : report.recovered) {
+    json["recovered"].push_back({{"model", weight.model},
+                                 {"node", weight.node},
+                                 {"value", weight.value},
+                                 {"kind", name_of(weight.kind)},
+                                 {"rank", weight.rank},
+                                 {"error", weight.error},
+                                 {"bytes_before", weight.bytes_before},
+                                 {"bytes_after", weight.bytes_after}});
   }
   json["groups"] = Json::array();
   for (const StitchReport::Group& group : report.groups) json["groups"].push_back({{"models", group.models}});
@@ -125,6 +178,7 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
     }
     text += "\n" + refusals.render(width);
   }
+  if (!report.recovered.empty()) text += "\n" + recovered_text(report.recovered, width);
   return text;
 }
 

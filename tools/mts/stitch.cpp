@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,7 @@ struct Flags {
   std::string output;
   std::string report;
   StitchOptions stitch;
+  std::optional<std::string> recover;
   SaveOptions save;
   bool json = false;
 };
@@ -56,11 +58,15 @@ Result<void> check_paths(const Flags& flags, const std::vector<ModelArgument>& m
 }
 
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
+  StitchOptions options = flags.stitch;
+  if (flags.recover) {
+    MTS_ASSIGN(options.recover, parse_recover(*flags.recover));
+  }
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_TRY(check_paths(flags, arguments));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
   Progress progress("stitching", invocation.quiet);
-  MTS_ASSIGN(Stitched stitched, stitch(std::move(models), flags.stitch));
+  MTS_ASSIGN(Stitched stitched, stitch(std::move(models), options));
   progress.set("writing " + flags.output);
   // All files or none: when one cannot be written, the others hold what they held before.
   MTS_ASSIGN(KeptFiles kept, KeptFiles::keep({flags.output, flags.output + ".data"}));
@@ -118,6 +124,7 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
                     "equal symbols of different models (batch sizes, ...) may differ at run time");
   command->add_flag("--keep-metadata", flags->stitch.keep_metadata,
                     "keep the exporters' metadata and documentation");
+  add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
   command
       ->add_option("--external-data", flags->save.external,
