@@ -235,10 +235,12 @@ class PartialNetwork:
     def family(self, name: str, outputs: dict[str, Signal]) -> PartialFamily:
         models = []
         for m in range(self.models):
-            nodes = list(self.nodes[m])
-            nodes += [helper.make_node("Identity", [s.name], [o], name=f"/{o}") for o, s in outputs.items()]
+            names = {signal.name: output for output, signal in outputs.items()}
+            for node in self.nodes[m]:
+                node.input[:] = [names.get(n, n) for n in node.input]
+                node.output[:] = [names.get(n, n) for n in node.output]
             graph = helper.make_graph(
-                nodes,
+                self.nodes[m],
                 f"net{m}",
                 self.inputs,
                 [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in outputs],
