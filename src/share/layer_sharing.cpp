@@ -96,6 +96,7 @@ std::vector<LayerSharing> layer_sharing(const std::vector<Model>& models, const 
     const Node& node = models[first].graph.node(set[first]);
     layer.op_type = node.op_type;
     layer.name = node.name.empty() ? node.op_type : node.name;
+    layer.weight = models[first].graph.value(node.inputs[slots.begin()->first]).name;
     for (const auto& [slot, operands] : slots) add_slot(classes, operands, layer);
   }
   return layers;

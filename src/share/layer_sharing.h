@@ -22,7 +22,8 @@ struct LayerSharing {
     uint64_t bytes = 0;   // of the weights that the model's node reads; 0: the model has no such layer
     uint64_t shared = 0;  // of these, what another model has too
   };
-  std::string name;  // of the first model's node; the operator when it has none
+  std::string name;    // of the first model's node; the operator when it has none
+  std::string weight;  // name of that node's first weight
   std::string op_type;
   std::vector<Cell> cells;  // [model]
 };
