@@ -5,6 +5,7 @@ In: a Population (who shares which neurons). Out: a PartialFamily: models and th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from neurons import Population, Rows
@@ -140,4 +141,5 @@ KINDS = {"blocks": Population, "rows": Rows}
 
 def make(architecture: str, kind: str, models: int, fraction: float, seed: int = 0, **choices) -> PartialFamily:
     """`kind`: "blocks" (MTZ) or "rows" (partial fine-tuning); `choices`: arrangement, widths, subsets of Population."""
-    return ARCHITECTURES[architecture](KINDS[kind](seed, models, fraction, **choices))
+    family = ARCHITECTURES[architecture](KINDS[kind](seed, models, fraction, **choices))
+    return dataclasses.replace(family, name=f"{architecture}_{kind}_{models}_{fraction:.0%}".replace("%", ""))
