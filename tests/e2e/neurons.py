@@ -39,7 +39,8 @@ class Population:
     """Draws the neurons of layers as MTZ shares them: a shared neuron has one identity in all models that share it.
 
     `fraction`: of the neurons of a layer that are shared. `widths`: "equal", or "differ": the specific parts have
-    other sizes in each model, also none. `subsets`: a part of the shared neurons belongs to some models only.
+    other sizes in each model, also none. `subsets`: a part of the shared neurons belongs to some models only. `scale`:
+    multiplies the widths of layers.
     `arrangement`: "leading": the shared ones come first; "scattered": they lie between the others, in one order in all
     models; "permuted": every model has an order of its own.
     """
@@ -52,10 +53,11 @@ class Population:
         arrangement: str = "leading",
         widths: str = "equal",
         subsets: bool = False,
+        scale: int = 1,
     ) -> None:
         self.random = np.random.default_rng(seed)
         self.models, self.fraction = models, fraction
-        self.arrangement, self.widths = arrangement, widths
+        self.arrangement, self.widths, self.scale = arrangement, widths, scale
         everyone = tuple(range(models))
         self.sharers = [everyone]  # sets of models that share neurons
         if subsets and models > 2:
@@ -81,6 +83,7 @@ class Population:
 
     def layer(self, width: int, group: int = 1) -> Ids:
         """About `width` neurons a model. Groups of `group` successive ones (a head of attention) stay together."""
+        width *= self.scale
         wanted = round(self.fraction * width)
         if 0 < self.fraction < 1:
             wanted = min(max(wanted, 1), max(width - 1, 1))
@@ -127,7 +130,7 @@ class Rows(Population):
 
     def layer(self, width: int, group: int = 1) -> Ids:
         self._layers += 1
-        ids = self._fresh(width)
+        ids = self._fresh(width * self.scale)
         permuted = self.arrangement == "permuted" and self._layers == 2
         arranged = [self.random.permutation(ids) if permuted else ids for _ in range(self.models)]
         return [a if group == 1 else mix(a[:, None], np.arange(group)).reshape(-1) for a in arranged]

@@ -32,7 +32,7 @@ def vgg(population: Population) -> PartialFamily:
 
 def _residual(net: PartialNetwork, path: str, x: Signal, out: list | None = None, stride: int = 1) -> Signal:
     """A basic block; `out`: the neurons of a new stream, with a projecting shortcut."""
-    inner = net.population.layer(len(x.channels[0]) if out is None else len(out[0]))
+    inner = net.population.layer(len(x.channels[0] if out is None else out[0]) // net.population.scale)
     y = net.batch_norm(f"{path}.bn1", net.conv(f"{path}.conv1", x, inner, stride=stride, bias=False))
     y = net.same(f"{path}.relu", "Relu", y)
     y = net.batch_norm(f"{path}.bn2", net.conv(f"{path}.conv2", y, x.channels if out is None else out, bias=False))
@@ -59,7 +59,7 @@ def resnet(population: Population) -> PartialFamily:
 def _inverted(net: PartialNetwork, path: str, x: Signal, activation: str, out: list | None = None) -> Signal:
     """Expand, depthwise, squeeze-and-excite, project."""
     population = net.population
-    y = net.conv(f"{path}.expand", x, population.layer(2 * len(x.channels[0])), kernel=1, bias=False)
+    y = net.conv(f"{path}.expand", x, population.layer(2 * len(x.channels[0]) // population.scale), kernel=1, bias=False)
     y = _activate(net, f"{path}.act1", net.batch_norm(f"{path}.bn1", y), activation)
     y = net.depthwise(f"{path}.depthwise", y, stride=1 if out is None else 2)
     y = _activate(net, f"{path}.act2", net.batch_norm(f"{path}.bn2", y), activation)
@@ -140,6 +140,6 @@ KINDS = {"blocks": Population, "rows": Rows}
 
 
 def make(architecture: str, kind: str, models: int, fraction: float, seed: int = 0, **choices) -> PartialFamily:
-    """`kind`: "blocks" (MTZ) or "rows" (partial fine-tuning); `choices`: arrangement, widths, subsets of Population."""
+    """`kind`: "blocks" (MTZ) or "rows" (partial fine-tuning); `choices`: arrangement, widths, subsets, scale of Population."""
     family = ARCHITECTURES[architecture](KINDS[kind](seed, models, fraction, **choices))
     return dataclasses.replace(family, name=f"{architecture}_{kind}_{models}_{fraction:.0%}".replace("%", ""))
