@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from cli import mts, stitch
-from oracle import GENERATED_LIMIT, Family, Reference, all_nodes, stored_weights
+from oracle import GENERATED_LIMIT, Family, Reference, all_nodes, stored_weights, unique_bytes
 from partial_network import PartialFamily
 
 SLACK = 1.01  # stored bytes / distinct bytes
@@ -38,19 +39,27 @@ def _fill_is_generated(weight) -> bool:
 
 
 def problems_of(
-    case: PartialFamily, folder: Path, strategy: str, share_input: bool, reference: Reference | None = None
+    case: PartialFamily,
+    folder: Path,
+    strategy: str,
+    share_input: bool,
+    reference: Reference | None = None,
+    whole_tensors: bool = False,
+    flags: Sequence[str] = (),
 ) -> list[str]:
-    """Everything that is wrong with the stitched models of `case`; writes them and the fused file into `folder`."""
+    """Everything that is wrong with the stitched models of `case`; writes them and the fused file into `folder`.
+
+    `whole_tensors`: only those must be stored once, not every element. `flags`: more of them for `mts stitch`.
+    """
     family = case.save(folder, share_input)
-    fused = stitch(family.models, folder / "fused.onnx", strategy, family.share_inputs)
+    fused = stitch(family.models, folder / "fused.onnx", strategy, family.share_inputs, *flags)
     problems = (reference or Reference(family)).differences(fused)
     stored = weight_bytes(onnx.load(fused))
-    if stored > SLACK * case.unique_bytes:
+    distinct = unique_bytes(case.models) if whole_tensors else case.unique_bytes
+    if stored > (1 if whole_tensors else SLACK) * distinct:
         whole = sum(weight_bytes(m) for m in case.models)
-        problems.append(
-            f"{stored} weight bytes, {case.unique_bytes} distinct ({stored / case.unique_bytes:.3f}), {whole} in the originals"
-        )
-    again = stitch(family.models, folder / "again.onnx", strategy, family.share_inputs)
+        problems.append(f"{stored} weight bytes, {distinct} distinct ({stored / distinct:.3f}), {whole} in the originals")
+    again = stitch(family.models, folder / "again.onnx", strategy, family.share_inputs, *flags)
     if again.read_bytes() != fused.read_bytes():
         problems.append("other bytes in the second run")
     problems += _verify(family, case, fused)

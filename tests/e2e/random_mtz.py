@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from neurons import ARRANGEMENTS, WIDTHS, Ids, Population, Rows
+from neurons import ARRANGEMENTS, WIDTHS, Ids, Population, Rows, mix
 from onnx import helper
 from partial_network import PartialFamily, PartialNetwork, Signal
 
@@ -90,6 +90,51 @@ class RandomLayers:
             return Signal(net.node(self.path("gate"), "Mul", x.name, gate.name), x.channels, x.rows), size
         return self.activation(x), size
 
+    def odd_layer(self, x: Signal, size: int) -> tuple[Signal, int]:
+        """What mixes channels, moves them, or has parameters in unusual shapes."""
+        net, path = self.net, self.path("odd")
+        kind = int(self.random.integers(0, 12))
+        column = [r[:, None, None] for r in x.rows]
+        if kind == 0:
+            return net.same(path, "Softmax", x, axis=1), size
+        if kind == 1:
+            return net.same(path, "PRelu", x, net.parameter(f"{path}.slope", column, 0.3)), size
+        if kind == 2:
+            weights = [net.positive(f"{path}.weight", x.rows), net.parameter(f"{path}.bias", x.rows)]
+            return net.same(path, "InstanceNormalization", x, *weights), size
+        if kind == 3 and size <= 8:
+            out = self.channels()
+            place = np.arange(4).reshape(2, 2)
+            ids = [mix(r[None, :, None, None], c[:, None, None, None], place) for r, c in zip(out, x.channels, strict=True)]
+            y = net.node(path, "ConvTranspose", x.name, net.parameter(f"{path}.weight", ids, 0.2), strides=[2, 2])
+            return Signal(y, out, out), size * 2
+        if kind == 4:
+            return net.same(path, "Mul", x, net.positive(f"{path}.scale", [c[None] for c in column])), size
+        if kind == 5:
+            mean = net.node(path, "ReduceMean", x.name, axes=[1], keepdims=1)
+            return net.same(path, "Sub", x, mean), size
+        if kind == 6:
+            return net.same(path, "LRN", x, size=3), size
+        if kind == 7:  # a channel shuffle of its own in each model
+            orders = [self.random.permutation(len(c)) for c in x.channels]
+            y = net.node(path, "Gather", x.name, net.ints(f"{path}.order", *(o.tolist() for o in orders)), axis=1)
+            parts = [[i[o] for i, o in zip(ids, orders, strict=True)] for ids in (x.channels, x.rows)]
+            return Signal(y, *parts), size
+        if kind == 8 and min(len(c) for c in x.channels) > 2:  # the first channels by position
+            limits = [net.ints(f"{path}.{name}", [value]) for name, value in (("start", 0), ("end", 2), ("axis", 1))]
+            return Signal(net.node(path, "Slice", x.name, *limits), [c[:2] for c in x.channels], [r[:2] for r in x.rows]), size
+        if kind == 9:  # channels last, a dense layer there, and back
+            y = net.same(path, "Transpose", x, perm=[0, 2, 3, 1])
+            y = self.activation(net.linear(f"{path}.dense", y, self.channels(), matmul=True))
+            return net.same(path, "Transpose", y, perm=[0, 3, 1, 2]), size
+        if kind == 10:  # attention over places, with the channels as features
+            y = net.node(path, "Reshape", x.name, net.ints(f"{path}.rows", *([0, len(c), -1] for c in x.channels)))
+            scores = net.node(path, "MatMul", net.node(path, "Transpose", y, perm=[0, 2, 1]), y)
+            y = net.node(path, "MatMul", y, net.node(path, "Softmax", scores, axis=-1))
+            shape = net.ints(f"{path}.image", *([0, len(c), size, size] for c in x.channels))
+            return Signal(net.node(path, "Reshape", y, shape), x.channels, x.rows), size
+        return net.same(path, "Mul", x, net.node(path, "Sigmoid", x.name)), size
+
     def to_vector(self, x: Signal, size: int) -> Signal:
         if self.chance(0.5):
             return self.net.flatten(self.path("flatten"), x, places=size * size)
@@ -117,8 +162,8 @@ class RandomLayers:
         return net.add(self.path("residual"), x, net.linear(self.path("fc2"), y, x.channels, matmul=True))
 
 
-def make_random(seed: int) -> tuple[PartialFamily, bool]:
-    """A family and whether its models read one common input."""
+def make_random(seed: int, odd: bool = False) -> tuple[PartialFamily, bool]:
+    """A family and whether its models read one common input. `odd`: images only, half of the layers are odd ones."""
     random = np.random.default_rng(seed)
     models = int(random.integers(2, 6))
     kind = RandomRows if random.random() < 0.25 else RandomBlocks
@@ -127,13 +172,13 @@ def make_random(seed: int) -> tuple[PartialFamily, bool]:
     population.sharers = _sharers(random, models)
     net = PartialNetwork(population)
     layers = RandomLayers(net)
-    form = str(random.choice(["image", "image", "image", "vector", "tokens"]))
+    form = "image" if odd else str(random.choice(["image", "image", "image", "vector", "tokens"]))
     outputs: dict[str, Signal] = {}
     if form == "image":
         size = 8
         x = layers.conv(net.image(3, size))
         for _ in range(int(random.integers(1, 7))):
-            x, size = layers.image_layer(x, size)
+            x, size = layers.odd_layer(x, size) if odd and layers.chance(0.5) else layers.image_layer(x, size)
         if random.random() < 0.2:
             outputs["features"] = x
         x = layers.to_vector(x, size)
@@ -148,7 +193,7 @@ def make_random(seed: int) -> tuple[PartialFamily, bool]:
         x = layers.vector_layer(x)
     classes = population.specific(random.integers(1, 8, models).tolist())
     outputs["scores"] = net.linear("head", x, classes)
-    family = net.family(f"random_mtz{seed}", outputs)
+    family = net.family(f"random_mtz{'_odd' if odd else ''}{seed}", outputs)
     for model in family.models[1:]:
         if random.random() < 0.2:  # this model goes on where the others stop
             model.graph.node.append(_goes_on(model))

@@ -47,6 +47,15 @@ def test_elements_are_stored_once(case: tuple, tmp_path: Path):
     assert not problems, f"{choices(index)}\n" + "\n".join(problems[:10])
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_latency_keeps_whole_tensors_once(architecture: str, tmp_path: Path):
+    """With `--objective latency` pieces may be stored twice, whole tensors never."""
+    family = make(architecture, "blocks", 3, 0.5, seed=5, arrangement="permuted", subsets=True)
+    flags = ["--objective", "latency"]
+    problems = problems_of(family, tmp_path, "auto", False, whole_tensors=True, flags=flags)
+    assert not problems, "\n".join(problems[:10])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("models", [2, 3])
 def test_neurons_with_a_common_input_run_once(kind: str, models: int, tmp_path: Path):

@@ -24,3 +24,11 @@ def test_random_mtz(seed: int, tmp_path: Path):
     for strategy in ("stitch", "auto"):
         problems = problems_of(case, tmp_path, strategy, share_input, reference)
         assert not problems, f"seed {seed}, {strategy}: " + "\n".join(problems[:10])
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+def test_odd_layers_stay_right(seed: int, tmp_path: Path):
+    """Layers that mix, move or slice channels: what cannot be split stays whole, numbers and whole tensors are kept."""
+    case, share_input = make_random(seed, odd=True)
+    problems = problems_of(case, tmp_path, "stitch", share_input, whole_tensors=True)
+    assert not problems, f"seed {seed}: " + "\n".join(problems[:10])
