@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from cli import mts, stitch
+from onnx import TensorProto
 from oracle import GENERATED_LIMIT, Family, Reference, all_nodes, stored_weights, unique_bytes
 from partial_network import PartialFamily
 
 SLACK = 1.01  # stored bytes / distinct bytes
+INDICES = {TensorProto.INT16, TensorProto.UINT16, TensorProto.INT32, TensorProto.UINT32, TensorProto.UINT64}
 
 
 def _is_generated(data: np.ndarray) -> bool:
@@ -25,8 +27,12 @@ def _is_generated(data: np.ndarray) -> bool:
 
 
 def weight_bytes(model: onnx.ModelProto) -> int:
-    """Bytes of float and quantised tensors wherever they lie: initializers and Constant nodes of any form."""
-    total = sum(len(w.data) for w in stored_weights(model) if not (w.fill and _fill_is_generated(w)))
+    """Bytes of float and quantised tensors wherever they lie: initializers and Constant nodes of any form.
+
+    Wider integers are indices (which row of a merged embedding an entry has), no weights.
+    """
+    weights = [w for w in stored_weights(model) if w.dtype not in INDICES]
+    total = sum(len(w.data) for w in weights if not (w.fill and _fill_is_generated(w)))
     for node in all_nodes(model):
         for attribute in node.attribute if node.op_type == "Constant" else []:
             total += 4 * (len(attribute.floats) + (attribute.name == "value_float"))
