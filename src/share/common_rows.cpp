@@ -11,9 +11,9 @@
 namespace mts::share {
 namespace {
 
-constexpr size_t kTelling = 4;        // bytes of an element that two models do not have by chance
-constexpr size_t kLeastCommon = 2;    // elements that a row must have in common with another one
-constexpr size_t kMostRepeated = 64;  // occurrences of an element beyond which it tells nothing
+constexpr size_t kTelling = 4;       // bytes of an element that two models do not have by chance
+constexpr size_t kLeastCommon = 2;   // elements that a row must have in common with another one
+constexpr size_t kMostRepeated = 8;  // occurrences a model of an element beyond which it tells nothing
 
 // A weight as rows of elements, row by row. An element is what one row holds for one column.
 struct Content {
@@ -66,15 +66,17 @@ bool is_zero(std::span<const std::byte> bytes) {
 // Rows that are not equal to a row of another model may have elements in common with one.
 class Elements {
  public:
-  Elements(std::span<const Matrix> matrices, const std::vector<Content>& contents) : matrices_(matrices) {
-    size_t count = 0;
-    for (const Content& content : contents) count += content.rows * content.elements;
+  explicit Elements(std::span<const Matrix> matrices) : matrices_(matrices) {
+    uint64_t count = 0;
+    for (const Matrix& matrix : matrices) count += static_cast<uint64_t>(matrix.weight->element_count());
     // Elements are drawn by their digest, so that the models draw the same ones.
     const uint64_t all = std::numeric_limits<uint64_t>::max();
     if (count > kSampled) drawn_below_ = all / count * kSampled;
-    for (uint32_t m = 0; m < contents.size(); ++m)
-      if (contents[m].element_bytes >= kTelling)
-        for (uint32_t r = 0; r < contents[m].rows; ++r) add({m, r}, contents[m]);
+  }
+
+  void add(uint32_t matrix, const Content& content) {
+    if (content.element_bytes < kTelling) return;
+    for (uint32_t r = 0; r < content.rows; ++r) add_row({matrix, r}, content);
   }
 
   // The part of the row's elements that rows of other models hold, at most one row a model.
@@ -101,7 +103,7 @@ class Elements {
   }
 
  private:
-  void add(RowId id, const Content& content) {
+  void add_row(RowId id, const Content& content) {
     std::vector<uint64_t> row;
     for (size_t e = 0; e < content.elements; ++e) {
       const auto element = content.row(id.row).subspan(e * content.element_bytes, content.element_bytes);
@@ -116,7 +118,7 @@ class Elements {
 
   std::span<const RowId> holders(uint64_t digest) const {
     const auto found = holders_.find(digest);
-    if (found == holders_.end() || found->second.size() > kMostRepeated) return {};
+    if (found == holders_.end() || found->second.size() > kMostRepeated * matrices_.size()) return {};
     return found->second;
   }
 
@@ -129,25 +131,31 @@ class Elements {
 }  // namespace
 
 std::vector<uint64_t> common_bytes(std::span<const Matrix> matrices) {
-  std::vector<Content> contents;
-  for (const Matrix& matrix : matrices) contents.push_back(read(matrix));
+  // One weight at a time is in memory.
+  std::vector<std::vector<uint64_t>> rows;
+  Elements elements(matrices);
+  for (uint32_t i = 0; i < matrices.size(); ++i) {
+    const Content content = read(matrices[i]);
+    elements.add(i, content);
+    rows.push_back(content.row_digests);
+  }
 
   constexpr uint32_t kSeveral = 0xffffffffU;
   std::unordered_map<uint64_t, uint32_t> owner;  // of a row's content: a model, or kSeveral
   for (size_t i = 0; i < matrices.size(); ++i)
-    for (const uint64_t digest : contents[i].row_digests) {
+    for (const uint64_t digest : rows[i]) {
       const auto [entry, fresh] = owner.emplace(digest, matrices[i].model);
       if (!fresh && entry->second != matrices[i].model) entry->second = kSeveral;
     }
 
-  const Elements elements(matrices, contents);
   std::vector<uint64_t> result;
   for (uint32_t i = 0; i < matrices.size(); ++i) {
-    double rows = 0;
-    for (uint32_t r = 0; r < contents[i].rows; ++r)
-      rows += owner.at(contents[i].row_digests[r]) == kSeveral ? 1.0 : elements.common_part({i, r});
-    const double bytes = rows * static_cast<double>(contents[i].row_bytes());
-    result.push_back(std::min(static_cast<uint64_t>(bytes + 0.5), uint64_t{contents[i].bytes.size()}));
+    double common = 0;
+    for (uint32_t r = 0; r < rows[i].size(); ++r)
+      common += owner.at(rows[i][r]) == kSeveral ? 1.0 : elements.common_part({i, r});
+    const auto bytes = static_cast<double>(matrices[i].weight->byte_size());
+    result.push_back(static_cast<uint64_t>(
+        bytes * common / static_cast<double>(std::max<size_t>(1, rows[i].size())) + 0.5));
   }
   return result;
 }

@@ -8,8 +8,8 @@
 //      those elements (or kernels of elements, for convolutions) that a row of another model has in common
 //      with it
 // A measure for people, no proof: it reads digests and is estimated from a sample where a layer has more than
-// kSampled elements. Single elements of less than 4 bytes and zeros say nothing and count only in whole rows.
-// Cost: reads every weight once; a table of at most kSampled elements.
+// kSampled numbers. Single elements of less than 4 bytes and zeros say nothing and count only in whole rows.
+// Cost: reads every weight once, one at a time; a table of about kSampled elements.
 #pragma once
 
 #include <mts/weight.h>

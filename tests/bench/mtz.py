@@ -103,7 +103,7 @@ def executor_speeds(family: Family, files: dict[str, Path], options: argparse.Na
         only = [] if way == "auto, bytes" else ["--only", "fused,sequential"]
         done = mts(
             "bench", files[way], "--against", *family.models, "--json", f"--seconds={options.seconds}",
-            f"--dim=N={options.batch}", *only,
+            f"--dim=N={options.batch}", f"--threads={options.threads}", *only,
         )  # fmt: skip
         if done.returncode != 0:
             row.problems[way] = "mts bench: " + (done.stderr.strip().splitlines() or ["failed"])[-1]
