@@ -185,12 +185,22 @@ TEST_F(Commands, InspectShowsWhatIsShared) {
   EXPECT_EQ(shared.at("sharing").at("unique_bytes"), 32);
   EXPECT_EQ(shared.at("sharing").at("total_bytes"), 48);
   EXPECT_EQ(shared.at("sharing").at("models")[0].at("shared_bytes"), 16);
+  EXPECT_THAT(called.out, AllOf(HasSubstr("What part of each layer"), Not(HasSubstr("\x1b"))));
+  const json layers = shared.at("sharing").at("layers");
+  ASSERT_FALSE(layers.empty());
+  EXPECT_EQ(layers[0].at("models").size(), 2u);
   EXPECT_EQ(shared.at("output").at("path"), nullptr);
   EXPECT_THAT(files(), ElementsAre("a.onnx", "b.onnx"));  // nothing written
   const json one = parsed(good("inspect a.onnx --json").out);
   EXPECT_EQ(one.at("nodes"), 2);
   EXPECT_EQ(one.at("operators").at("MatMul"), 1);
   EXPECT_FALSE(one.contains("models"));
+}
+
+TEST_F(Commands, InspectShowsWhatIsSharedBelowTheTensor) {
+  const Called called =
+      good("inspect " + model("mtz_pair/objects.onnx") + " " + model("mtz_pair/scenes.onnx"));
+  EXPECT_THAT(called.out, AllOf(HasSubstr("conv1 conv2 conv3"), HasSubstr("objects  100    67")));
 }
 
 TEST_F(Commands, OptPrintsTextThatCanBeReadBack) {

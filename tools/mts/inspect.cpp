@@ -6,6 +6,7 @@
 #include "command.h"
 #include "progress.h"
 #include "report.h"
+#include "sharing_matrix.h"
 #include "terminal.h"
 
 #include <mts/model_io.h>
@@ -114,16 +115,23 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   }
   Progress progress("comparing", invocation.quiet);
   const Sharing sharing = sharing_of(models);
+  // Comparing layers and stitching both rewrite the models.
+  MTS_ASSIGN(std::vector<Model> again, load_models(arguments, invocation));
+  MTS_ASSIGN(const std::vector<share::LayerSharing> layers, layers_of(std::move(again)));
   progress.set("stitching");
+  std::vector<std::string> names;
+  for (const Model& model : models) names.push_back(model.name);
   MTS_ASSIGN(const Stitched stitched, stitch(std::move(models), options));
   for (const std::string& assumption : stitched.report.assumptions) log::warn("assumed: {}", assumption);
   if (flags.json) {
     Json json = report_json(stitched.report, "", {});
     json["sharing"] = sharing_json(sharing);
+    json["sharing"]["layers"] = matrix_json(names, layers);
     return Outcome{dump(json), true};
   }
-  return Outcome{sharing_text(sharing, width) + "\nStitched, this would be:\n\n" +
-                     report_text(stitched.report, "", width),
+  const std::string matrix = matrix_text(names, layers, width, stdout_takes_colour());
+  return Outcome{sharing_text(sharing, width) + (matrix.empty() ? "" : "\n" + matrix) +
+                     "\nStitched, this would be:\n\n" + report_text(stitched.report, "", width),
                  true};
 }
 

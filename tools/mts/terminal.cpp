@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -22,13 +24,6 @@ std::string prefix(const std::string& text, size_t count) {
     end = next;
   }
   return text.substr(0, end);
-}
-
-std::string fit(const std::string& text, size_t width, Table::Align align) {
-  const size_t own = display_width(text);
-  if (own > width) return width == 0 ? "" : prefix(text, width - 1) + "…";
-  const std::string padding(width - own, ' ');
-  return align == Table::Align::kRight ? padding + text : text + padding;
 }
 
 // At spaces where there are some; a longer word is cut where the line ends.
@@ -53,6 +48,13 @@ std::vector<std::string> break_lines(const std::string& text, size_t width) {
 
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
+
+bool stdout_takes_colour() {
+  const char* refused = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nothing sets variables
+  const char* kind = std::getenv("TERM");         // NOLINT(concurrency-mt-unsafe)
+  return stdout_is_terminal() && (refused == nullptr || *refused == '\0') &&
+         (kind == nullptr || std::string_view(kind) != "dumb");
+}
 
 size_t stdout_width() {
   winsize size{};
@@ -85,6 +87,13 @@ std::string shell_quote(const std::string& word) {
 
 size_t display_width(const std::string& text) {
   return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return !is_continuation(c); }));
+}
+
+std::string fit(const std::string& text, size_t width, Table::Align align) {
+  const size_t own = display_width(text);
+  if (own > width) return width == 0 ? "" : prefix(text, width - 1) + "…";
+  const std::string padding(width - own, ' ');
+  return align == Table::Align::kRight ? padding + text : text + padding;
 }
 
 std::string Table::render(size_t width) const {

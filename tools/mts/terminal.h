@@ -8,7 +8,8 @@ namespace mts::tool {
 
 bool stdout_is_terminal();
 bool stderr_is_terminal();
-size_t stdout_width();  // columns; 0 when standard output is no terminal: nothing is shortened then
+bool stdout_takes_colour();  // a terminal, and the user did not set NO_COLOR
+size_t stdout_width();       // columns; 0 when standard output is no terminal: nothing is shortened then
 
 // "1.5 MB": three digits, decimal units.
 std::string human_bytes(double bytes);
@@ -36,5 +37,8 @@ class Table {
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
+
+// Exactly `width` columns: padded, or cut with an ellipsis at its end.
+std::string fit(const std::string& text, size_t width, Table::Align align = Table::Align::kLeft);
 
 }  // namespace mts::tool
