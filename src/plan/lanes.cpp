@@ -141,6 +141,10 @@ bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
   return !several_places || bytes <= kAssembledBytes;
 }
 
+Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost) {
+  return cost.node(work_of_member(program, member));
+}
+
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
                                 const Candidates& candidates) {

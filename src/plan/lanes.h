@@ -36,6 +36,9 @@ class WeightUse {
 // reached.
 using Candidates = std::function<std::vector<Placement>(Number)>;
 
+// One member by itself.
+Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
+
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
                                 const Candidates& candidates);

@@ -2,6 +2,7 @@
 // among its readers. Backward: every column takes the choice that is best given what its readers took. Then
 // single columns are changed as long as that helps. Exact on chains, good on branches, deterministic.
 #include "plan/lanes.h"
+#include "plan/memory.h"
 
 #include <algorithm>
 #include <limits>
@@ -60,6 +61,7 @@ class Search {
   std::vector<State> decided_;
   std::vector<bool> is_model_output_;  // [number]
   Nanoseconds apart_cost_ = 0;
+  Nanoseconds sequential_cost_ = 0;
 };
 
 double bytes_of(const Program& program, std::span<const Number> numbers) {
@@ -176,6 +178,9 @@ void Search::enumerate(uint32_t column) {
       enumerate_choices(program_, program_.columns[column], cost_, options_, weights_, candidates);
   auto& choices = choices_[column].choices;
   apart_cost_ += choices.back().cost;
+  for (const Member& member : program_.columns[column].members)
+    sequential_cost_ +=
+        member_cost(program_, member, cost_) * static_cast<Nanoseconds>(member.origins.size());
   // `stitch` and `netfuse` run as one whatever legally can, whether it pays or not.
   using Mode = StitchOptions::Strategy;
   if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse) && choices.size() > 1)
@@ -340,6 +345,8 @@ Plan Search::run() {
   Plan plan;
   plan.predicted = total();
   plan.predicted_apart = apart_cost_;
+  plan.predicted_sequential = sequential_cost_;
+  plan.predicted_peak_bytes = predicted_peak_bytes(program_);
   const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
   if (apart_is_better) plan.predicted = plan.predicted_apart;

@@ -103,6 +103,7 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
   }
   std::unique_ptr<Candidate> whole = make_candidate(std::move(models), facts, shared_inputs, cost, options);
   if (split == nullptr) return whole;
+  split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
                   .latency_us = static_cast<double>(whole->plan.predicted) / 1000};
   const auto rank = [&](const Candidate& candidate) {
