@@ -1,0 +1,173 @@
+// Families that share neurons: split, every element is stored once, and every model computes what it did.
+#include "partial/partial.h"
+#include "tests/canon/run_both.h"
+#include "tests/partial/neurons.h"
+
+#include <mts/share.h>
+
+#include <functional>
+#include <set>
+
+namespace mts::testing_partial {
+namespace {
+
+using testing_canon::copy_of;
+using testing_canon::expect_same_results;
+
+Model parse(const std::string& text, const std::string& name) {
+  auto model = parse_text(text, name);
+  EXPECT_TRUE(model) << model.error().to_string() << "\n" << text;
+  EXPECT_TRUE(infer_types(*model));
+  return std::move(*model);
+}
+
+std::string head(const std::string& input, const std::string& output,
+                 const std::vector<std::string>& weights) {
+  std::string text = "<ir_version: 8, opset_import: [\"\" : 17]>\ng (" + input + ") => (" + output + ")\n<";
+  for (size_t i = 0; i < weights.size(); ++i) text += (i > 0 ? ", " : "") + weights[i];
+  return text + ">\n";
+}
+
+// Floats that some node reads, over all models: each content of a whole weight once.
+size_t stored_floats(const std::vector<Model>& models) {
+  size_t count = 0;
+  for (const WeightClasses::Class& one : classify_weights(models).classes)
+    if (one.weight->dtype() == DType::kFloat32) count += static_cast<size_t>(one.weight->element_count());
+  return count;
+}
+
+size_t distinct_floats(const std::vector<Model>& models) {
+  std::set<double> seen;
+  for (const WeightClasses::Class& one : classify_weights(models).classes)
+    if (one.weight->dtype() == DType::kFloat32)
+      for (const double value : one.weight->as_doubles()) seen.insert(value);
+  return seen.size();
+}
+
+void expect_split(const std::vector<std::string>& texts, bool all = true) {
+  std::vector<Model> before, after;
+  for (size_t m = 0; m < texts.size(); ++m) {
+    before.push_back(parse(texts[m], "m" + std::to_string(m)));
+    after.push_back(parse(texts[m], "m" + std::to_string(m)));
+  }
+  const auto report = partial::split_shared_parts(after, {});
+  ASSERT_TRUE(report) << report.error().to_string();
+  for (size_t m = 0; m < texts.size(); ++m) {
+    ASSERT_TRUE(verify_ir(after[m]));
+    expect_same_results(before[m], after[m], "model " + std::to_string(m) + "\n" + texts[m]);
+  }
+  if (!all) return;
+  EXPECT_TRUE(report->changed);
+  EXPECT_EQ(stored_floats(after), distinct_floats(before));
+}
+
+std::string two_convs(const Ids& hidden, const Ids& last) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(last.size()) + ", 5] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), vector("b0", 2, hidden),
+               weight("w1", 3, last, hidden, 3)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0, b0) \n r = Relu(c) \n y = Conv <pads = [1, 1]> (r, w1) }";
+}
+
+TEST(Split, BlocksOfConvolutions) {
+  expect_split({two_convs({10, 11, 12, 13}, {20, 21, 22}), two_convs({10, 11, 14, 15, 16}, {20, 23})});
+}
+
+TEST(Split, NeuronsAtAnyIndex) {
+  expect_split({two_convs({10, 11, 12, 13}, {20, 21, 22}), two_convs({14, 11, 15, 10}, {23, 20, 21})});
+}
+
+TEST(Split, SubsetsOfThreeModels) {
+  expect_split({two_convs({10, 11, 12, 13, 17}, {20, 21, 22}), two_convs({10, 11, 14, 15, 16}, {20, 23}),
+                two_convs({10, 12, 15, 18}, {20, 22, 23, 24})});
+}
+
+TEST(Split, AModelThatIsShareableAsAWhole) {
+  expect_split({two_convs({10, 11}, {20}), two_convs({10, 11, 12, 13}, {20, 21})});
+}
+
+std::string residual(const Ids& stream, const Ids& inner, const Ids& classes) {
+  return head("float[N, 2, 4] x", "float[N, " + std::to_string(classes.size()) + "] y",
+              {weight("w0", 1, stream, {1, 2}, 3), weight("w1", 3, inner, stream, 3),
+               weight("w2", 4, stream, inner, 3), vector("s", 5, stream), vector("b", 6, stream),
+               vector("m", 7, stream), vector("v", 8, stream), weight("w3", 9, classes, stream)}) +
+         "{ c0 = Conv <pads = [1, 1]> (x, w0) \n a = Relu(c0) \n c1 = Conv <pads = [1, 1]> (a, w1) \n"
+         " r1 = Sigmoid(c1) \n c2 = Conv <pads = [1, 1]> (r1, w2) \n n = BatchNormalization(c2, s, b, m, v) "
+         "\n"
+         " t = Add(n, a) \n p = GlobalAveragePool(t) \n f = Flatten <axis = 1> (p) \n y = Gemm <transB = 1> "
+         "(f, w3) }";
+}
+
+TEST(Split, ResidualStreams) {
+  expect_split({residual({10, 11, 12, 13}, {20, 21, 22}, {30, 31}),
+                residual({13, 14, 10}, {22, 23, 20, 24}, {30, 32, 33})});
+}
+
+std::string heads(const Ids& neurons, const std::string& width) {
+  Ids columns;
+  for (const int neuron : neurons)
+    for (int k = 0; k < 2; ++k) columns.push_back(neuron * 2 + k);
+  std::vector<std::string> weights;
+  for (int i = 0; i < 3; ++i)
+    weights.push_back(weight("w" + std::to_string(i), 1 + i, columns, {1, 2, 3}, 1, true));
+  weights.push_back(weight("wo", 5, {1, 2, 3}, columns, 1, true));
+  const auto count = std::to_string(neurons.size());
+  weights.push_back("int64[4] split = {0, 0, " + count + ", 2}");
+  weights.push_back("int64[3] join = {0, 0, " + width + "}");
+  return head("float[N, 4, 3] x", "float[N, 4, 3] y", weights) +
+         "{ q0 = MatMul(x, w0) \n q1 = Reshape(q0, split) \n q = Transpose <perm = [0, 2, 1, 3]> (q1) \n"
+         " k0 = MatMul(x, w1) \n k1 = Reshape(k0, split) \n k = Transpose <perm = [0, 2, 3, 1]> (k1) \n"
+         " v0 = MatMul(x, w2) \n v1 = Reshape(v0, split) \n v = Transpose <perm = [0, 2, 1, 3]> (v1) \n"
+         " s = MatMul(q, k) \n p = Softmax <axis = -1> (s) \n o0 = MatMul(p, v) \n"
+         " o1 = Transpose <perm = [0, 2, 1, 3]> (o0) \n o = Reshape(o1, join) \n y = MatMul(o, wo) }";
+}
+
+TEST(Split, WholeHeadsOfAttention) { expect_split({heads({10, 11, 12}, "6"), heads({12, 13, 10, 14}, "8")}); }
+
+std::string table(const Ids& entries, const Ids& features) {
+  return head("int64[N, 2] ids", "float[N, 2, " + std::to_string(features.size()) + "] y",
+              {weight("t", 1, entries, features)}) +
+         "{ e = Gather <axis = 0> (t, ids) \n y = Relu(e) }";
+}
+
+TEST(Split, EntriesOfATable) {
+  expect_split({table({1, 2, 3, 4, 5}, {10, 11, 12}), table({5, 2, 6, 1}, {10, 11, 12})});
+}
+
+TEST(Split, EntriesAndFeaturesOfATable) {
+  expect_split({table({1, 2, 3, 4, 5}, {10, 11, 12}), table({5, 2, 6, 1}, {13, 12, 10})});
+}
+
+std::string mixed(const Ids& hidden, const std::string& middle) {
+  return head("float[N, 2, 5] x", "float[N, 2, 5] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), weight("w1", 3, {1, 2}, hidden, 3)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n r = " + middle + " \n y = Conv <pads = [1, 1]> (r, w1) }";
+}
+
+// What mixes channels or minds their order keeps them where they are.
+TEST(Split, OperatorsThatMixChannelsStayRight) {
+  for (const char* middle :
+       {"Softmax <axis = 1> (c)", "LRN <size = 3> (c)", "Softmax <axis = -1> (c)", "Relu(c)"}) {
+    expect_split({mixed({10, 11, 12, 13}, middle), mixed({13, 14, 10, 15}, middle)}, false);
+  }
+}
+
+TEST(Split, NothingIsDoneWhereNothingIsShared) {
+  std::vector<Model> models;
+  models.push_back(parse(two_convs({10, 11, 12}, {20, 21}), "a"));
+  models.push_back(parse(two_convs({13, 14, 15}, {22, 23}), "b"));
+  const auto report = partial::split_shared_parts(models, {});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->changed);
+}
+
+// The whole weight is shared already: splitting it would only cost.
+TEST(Split, WholeWeightsStayWhole) {
+  std::vector<Model> models;
+  for (const char* name : {"a", "b"}) models.push_back(parse(two_convs({10, 11, 12}, {20, 21}), name));
+  const auto report = partial::split_shared_parts(models, {});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->changed);
+}
+
+}  // namespace
+}  // namespace mts::testing_partial
