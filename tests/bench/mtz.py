@@ -205,7 +205,7 @@ def report(rows: list[Row], options: argparse.Namespace) -> str:
     return "\n".join(
         [
             f"# MTZ pairs and octets, {time.strftime('%Y-%m-%d')}\n",
-            f"`tests/bench/mtz.py`: {processor()}, {options.threads} threads; target {cpu_target()}; commit "
+            f"`tests/bench/mtz.py`: {processor()}, threads: {options.threads}; target {cpu_target()}; commit "
             f"{options.commit or 'not given'}; batch {options.batch}, {inputs}, widths x {options.scale}; load of the machine at "
             f"the end {os.getloadavg()[0]:.1f}. ONNX Runtime {ort.__version__}. {options.note}\n",
             "## Bytes of weights / distinct bytes\n",
