@@ -9,6 +9,28 @@
 namespace mts::partial {
 namespace {
 
+// Which nodes correspond when models may have other numbers of channels. That number is an attribute of
+// depthwise convolutions, which would keep them apart.
+Alignment align_widths(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
+  std::vector<Model> views;
+  for (const Model& model : models) {
+    Model& view = views.emplace_back();
+    view.name = model.name;
+    view.opsets = model.opsets;
+    view.graph = std::move(*model.graph.clone());
+    for (const NodeId id : view.graph.order()) {
+      Node& node = view.graph.node(id);
+      if (!node.is("Conv")) continue;
+      const WeightPtr& weight = view.graph.value(node.inputs[1]).weight;
+      if (weight != nullptr && weight->dims().size() > 2 && weight->dims()[1] == 1 &&
+          node.int_or("group", 1) == weight->dims()[0])
+        node.set("group", int64_t{0});
+    }
+  }
+  const WeightClasses classes = classify_weights(views);
+  return align(views, classes, number_values(views, classes, shared_inputs));
+}
+
 std::vector<Channels> channels_of(const std::vector<Model>& models) {
   std::vector<Channels> channels;
   for (const Model& model : models) channels.push_back(find_channels(model));
@@ -21,7 +43,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   Report report;
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
-  Alignment alignment = align(models, classes, number_values(models, classes, shared_inputs));
+  Alignment alignment = align_widths(models, shared_inputs);
   std::vector<Channels> channels = channels_of(models);
   Neurons neurons = find_neurons(models, channels, alignment, classes);
   if (!neurons.fine.empty()) {
@@ -77,6 +99,35 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
         }
         fprintf(stderr, "\n");
       }
+  // GBD
+  // DBG
+  if (getenv("DBGA"))
+    for (const auto& set : alignment.sets) {
+      fprintf(stderr, "SET");
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode)
+          fprintf(stderr, " %u:%s", m, models[m].graph.node(set.nodes[m]).name.c_str());
+      fprintf(stderr, "\n");
+    }
+  if (getenv("DBG"))
+    for (const auto& set : alignment.sets)
+      for (uint32_t m = 0; m < models.size(); ++m)
+        if (set.nodes[m] != kNoNode) {
+          auto it = sharing[m].layers.find(set.nodes[m]);
+          if (it == sharing[m].layers.end()) continue;
+          fprintf(stderr, "%u %s rows", m, models[m].graph.node(set.nodes[m]).name.c_str());
+          for (auto& p : it->second.rows.pieces) fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " cols");
+          for (auto& p : it->second.columns.pieces)
+            fprintf(stderr, " s%u:%zu", p.segment, p.positions.size());
+          fprintf(stderr, " blocks");
+          for (auto& l : it->second.blocks) {
+            fprintf(stderr, " [");
+            for (auto b : l) fprintf(stderr, "%u ", b);
+            fprintf(stderr, "]");
+          }
+          fprintf(stderr, "\n");
+        }
   // GBD
   // DBG
   if (getenv("DBGA"))

@@ -55,19 +55,6 @@ class Rewriter {
   Rewritten result_;
 };
 
-// Rows that read the columns in the same way, in runs of pieces that lie together.
-// Those of a table stay apart: some of its columns (entries of the vocabulary) may be shared in one, see
-// tables.h.
-std::vector<Pieces> row_runs(const LayerSharing& sharing, bool is_table) {
-  std::vector<Pieces> runs;
-  for (uint32_t r = 0; r < sharing.rows.pieces.size(); ++r) {
-    if (runs.empty() || is_table || sharing.blocks[r] != sharing.blocks[runs.back().back()])
-      runs.emplace_back();
-    runs.back().push_back(r);
-  }
-  return runs;
-}
-
 bool reads_apart(const std::vector<SharerId>& line) {
   return std::ranges::any_of(line, [&](SharerId id) { return id != line.front(); });
 }
@@ -296,7 +283,12 @@ void Rewriter::rewrite_layer(NodeId id) {
   const LayerSharing& sharing = sharing_.layers.at(id);
   const ValueId out = graph_.node(id).outputs[0];
   const std::string name = graph_.node(id).name;
-  const auto runs = row_runs(sharing, role(id).layer.weight_input == 0);
+  // Columns of a table stay apart: some of its rows may be shared in one, see tables.h.
+  std::vector<Pieces> runs = sharing.runs;
+  if (role(id).layer.weight_input == 0) {
+    runs.clear();
+    for (const uint32_t piece : sharing.rows.all()) runs.push_back({piece});
+  }
   bool blocks = false;
   for (const Pieces& rows : runs) {
     const auto& line = sharing.blocks[rows.front()];

@@ -57,6 +57,43 @@ Arrangement as_they_are(const Tracked& tracked) {
   return result;
 }
 
+// Neighbouring row pieces whose blocks are shared alike become one run, unless some model that shares one of
+// them has them otherwise: it would store them apart.
+void join_rows(const std::vector<LayerSharing*>& members) {
+  const auto is_shared = [](const std::vector<SharerId>& line) {
+    return std::ranges::any_of(line, [](SharerId id) { return id != kAlone; });
+  };
+  using Pair = std::pair<SegmentId, SegmentId>;
+  const auto pairs_of = [&](const LayerSharing& sharing) {
+    std::set<Pair> pairs;
+    for (size_t r = 1; r < sharing.blocks.size(); ++r)
+      if (sharing.blocks[r] == sharing.blocks[r - 1])
+        pairs.emplace(sharing.rows.pieces[r - 1].segment, sharing.rows.pieces[r].segment);
+    return pairs;
+  };
+  std::vector<std::set<Pair>> pairs;
+  for (const LayerSharing* member : members) pairs.push_back(pairs_of(*member));
+  const auto is_joined_everywhere = [&](const Pair& pair) {
+    for (size_t i = 0; i < members.size(); ++i)
+      for (size_t r = 0; r < members[i]->blocks.size(); ++r) {
+        const SegmentId segment = members[i]->rows.pieces[r].segment;
+        if ((segment == pair.first || segment == pair.second) && is_shared(members[i]->blocks[r]) &&
+            !pairs[i].contains(pair))
+          return false;
+      }
+    return true;
+  };
+  for (LayerSharing* member : members)
+    for (uint32_t r = 0; r < member->blocks.size(); ++r) {
+      const auto& pieces = member->rows.pieces;
+      const bool joined =
+          r > 0 && member->blocks[r] == member->blocks[r - 1] &&
+          (!is_shared(member->blocks[r]) || is_joined_everywhere({pieces[r - 1].segment, pieces[r].segment}));
+      if (!joined) member->runs.emplace_back();
+      member->runs.back().push_back(r);
+    }
+}
+
 class SharedBlocks {
  public:
   SharedBlocks(const std::vector<Model>& models, const std::vector<Channels>& channels,
@@ -122,7 +159,6 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
     }
   }
   for (Member& member : members) {
-    if (!in_pieces(member)) continue;
     LayerSharing& sharing = member.sharing;
     for (const Piece& row : sharing.rows.pieces) {
       auto& line = sharing.blocks.emplace_back();
@@ -130,8 +166,12 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
         line.push_back(comparison.sharer(member.model, {row.segment, column.segment}, sharers_));
       sharing.bias.push_back(comparison.sharer(member.model, {row.segment, kBias}, sharers_));
     }
-    result_[member.model].layers.emplace(member.node, std::move(sharing));
   }
+  std::vector<LayerSharing*> sharings;
+  for (Member& member : members) sharings.push_back(&member.sharing);
+  join_rows(sharings);
+  for (Member& member : members)
+    if (in_pieces(member)) result_[member.model].layers.emplace(member.node, std::move(member.sharing));
 }
 
 void SharedBlocks::compare_parameters(const AlignedSet& set) {
@@ -162,12 +202,17 @@ void SharedBlocks::compare_parameters(const AlignedSet& set) {
     for (const Piece& piece : arrangement.pieces)
       comparison.add(m, {piece.segment, kOperand + static_cast<SegmentId>(i)}, digest_of(matrix, piece, {0}));
   }
-  for (const auto& [m, i, arrangement] : parameters) {
+  // Where one model has to take them apart, all do.
+  const bool mixed = std::ranges::any_of(parameters, [&](const Parameter& parameter) {
     std::set<SharerId> seen;
-    for (const Piece& piece : arrangement.pieces)
-      seen.insert(comparison.sharer(m, {piece.segment, kOperand + static_cast<SegmentId>(i)}, sharers_));
-    if (seen.size() > 1) result_[m].mixed.insert(set.nodes[m]);
-  }
+    for (const Piece& piece : parameter.arrangement.pieces)
+      seen.insert(comparison.sharer(
+          parameter.model, {piece.segment, kOperand + static_cast<SegmentId>(parameter.operand)}, sharers_));
+    return seen.size() > 1;
+  });
+  for (const Parameter& parameter : parameters)
+    if (mixed && parameter.arrangement.pieces.size() > 1)
+      result_[parameter.model].mixed.insert(set.nodes[parameter.model]);
 }
 
 }  // namespace
