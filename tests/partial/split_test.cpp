@@ -130,11 +130,13 @@ std::string table(const Ids& entries, const Ids& features) {
 }
 
 TEST(Split, EntriesOfATable) {
-  expect_split({table({1, 2, 3, 4, 5}, {10, 11, 12}), table({5, 2, 6, 1}, {10, 11, 12})});
+  expect_split(
+      {table({1, 2, 3, 4, 5}, {10, 11, 12, 13, 14, 15}), table({5, 2, 6, 1}, {10, 11, 12, 13, 14, 15})});
 }
 
 TEST(Split, EntriesAndFeaturesOfATable) {
-  expect_split({table({1, 2, 3, 4, 5}, {10, 11, 12}), table({5, 2, 6, 1}, {13, 12, 10})});
+  expect_split({table({1, 2, 3, 4, 5, 7}, {10, 11, 12, 14, 15, 16, 17}),
+                table({5, 2, 6, 1, 4, 3}, {13, 12, 10, 17, 16, 15, 14})});
 }
 
 std::string mixed(const Ids& hidden, const std::string& middle) {
