@@ -39,9 +39,10 @@ std::optional<OuterProducts> common_term(const Svd& first, const Svd& second, si
   const Vectors p = common_directions(first.right, second.right, rank);
   if (q.empty() || p.empty()) return std::nullopt;
   Vectors core(rank, std::vector<double>(rank, 0));  // P^T V S^-1 U^T Q, with P = V p and Q = U q
-  for (size_t i = 0; i < rank; ++i)
+  for (size_t i = 0; i < rank; ++i) {
     for (size_t j = 0; j < rank; ++j)
       for (size_t k = 0; k < first.values.size(); ++k) core[i][j] += p[i][k] * q[j][k] / first.values[k];
+  }
   const Vectors inverted = inverse(std::move(core));
   if (inverted.empty()) return std::nullopt;
   OuterProducts term;  // -Q core^-1 P^T

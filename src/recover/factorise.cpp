@@ -80,7 +80,10 @@ size_t rank_at_a_glance(const RowSource& matrix, size_t most, double tolerance) 
     size_t pivot_row = rank, pivot_column = rank;
     for (size_t i = rank; i < height; ++i)
       for (size_t j = rank; j < width; ++j)
-        if (std::abs(part[i][j]) > std::abs(part[pivot_row][pivot_column])) pivot_row = i, pivot_column = j;
+        if (std::abs(part[i][j]) > std::abs(part[pivot_row][pivot_column])) {
+          pivot_row = i;
+          pivot_column = j;
+        }
     if (std::abs(part[pivot_row][pivot_column]) <= tolerance) break;
     std::swap(part[rank], part[pivot_row]);
     for (auto& r : part) std::swap(r[rank], r[pivot_column]);

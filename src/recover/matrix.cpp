@@ -42,12 +42,13 @@ Vectors orthonormalise(Vectors& vectors) {
   Vectors basis, coefficients;
   for (std::vector<double>& v : vectors) {
     std::vector<double> own(basis.size(), 0);
-    for (int pass = 0; pass < 2; ++pass)
+    for (int pass = 0; pass < 2; ++pass) {
       for (size_t k = 0; k < basis.size(); ++k) {
         const double f = dot(basis[k], v);
         own[k] += f;
         add_scaled(-f, basis[k], v);
       }
+    }
     const double norm = std::sqrt(dot(v, v));
     if (norm > kDependent * largest) {
       for (double& x : v) x /= norm;
@@ -68,7 +69,7 @@ Svd svd_of_rows(Vectors rows) {
   bool rotated = true;
   for (int sweep = 0; sweep < kMostSweeps && rotated; ++sweep) {
     rotated = false;
-    for (size_t i = 0; i < n; ++i)
+    for (size_t i = 0; i < n; ++i) {
       for (size_t j = i + 1; j < n; ++j) {
         const double a = dot(rows[i], rows[i]), b = dot(rows[j], rows[j]), c = dot(rows[i], rows[j]);
         if (std::abs(c) <= kOrthogonal * std::sqrt(a) * std::sqrt(b)) continue;
@@ -79,6 +80,7 @@ Svd svd_of_rows(Vectors rows) {
         rotate(rows[i], rows[j], cosine, cosine * t);
         rotate(turns[i], turns[j], cosine, cosine * t);
       }
+    }
   }
   std::vector<double> norms(n);
   for (size_t i = 0; i < n; ++i) norms[i] = std::sqrt(dot(rows[i], rows[i]));

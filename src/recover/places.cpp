@@ -44,8 +44,11 @@ std::vector<Content> contents_of(const std::vector<Model>& models, const std::ve
       return content.elements->weight() == weight || content.elements->weight()->same_content(*weight);
     };
     auto content = std::ranges::find_if(contents, same);
-    if (content == contents.end())
-      content = contents.insert(contents.end(), {std::make_unique<Elements>(weight), {}});
+    if (content == contents.end()) {
+      contents.emplace_back();
+      content = contents.end() - 1;
+      content->elements = std::make_unique<Elements>(weight);
+    }
     content->members.push_back(member);
   }
   return contents;

@@ -23,25 +23,25 @@ std::string_view name_of(Recovered::Kind kind) {
 }
 
 Result<RecoverReport> recover(std::vector<Model>& models, const RecoverOptions& options) {
-  using namespace recover_detail;
   RecoverReport report;
   if (!options.any() || models.size() < 2) return report;
   for (Model& model : models) MTS_TRY(infer_types(model));
   const WeightClasses classes = classify_weights(models);
   const Alignment alignment = align(models, classes, number_values(models, classes, {}));
-  const std::vector<Place> places = find_places(models, alignment);
-  Rewriter rewriter(models);
+  const std::vector<recover_detail::Place> places = recover_detail::find_places(models, alignment);
+  recover_detail::Rewriter rewriter(models);
   if (options.near > 0) {
-    Seen seen;
-    for (const Place& place : places) recover_near(rewriter, place, options.near, seen, report.weights);
+    recover_detail::Seen seen;
+    for (const recover_detail::Place& place : places)
+      recover_detail::recover_near(rewriter, place, options.near, seen, report.weights);
   }
   std::vector<Recovered> lowrank;
-  for (const Place& place : places) {
+  for (const recover_detail::Place& place : places) {
     if (place.slot != 1) continue;  // of products
-    std::vector<Member> members = place.members;
+    std::vector<recover_detail::Member> members = place.members;
     if (options.scaled > 0)
-      members = recover_scaled(rewriter, std::move(members), options.scaled, report.weights);
-    if (options.lowrank > 0) recover_lowrank(rewriter, members, options.lowrank, lowrank);
+      members = recover_detail::recover_scaled(rewriter, std::move(members), options.scaled, report.weights);
+    if (options.lowrank > 0) recover_detail::recover_lowrank(rewriter, members, options.lowrank, lowrank);
   }
   std::ranges::move(lowrank, std::back_inserter(report.weights));
   for (Model& model : models) {

@@ -66,9 +66,10 @@ std::optional<Product> Rewriter::product(const Member& member) const {
   if (graph.uses(member.value).size() != 1 || graph.is_output(member.value)) return std::nullopt;
   if (!graph.value(node.outputs[0]).type.has_rank()) return std::nullopt;
   const auto count = [](int64_t n) { return static_cast<size_t>(n); };
-  if (node.is("Conv") && dims.size() >= 3)
-    return Product{Product::Kind::kConv, true, count(dims[0]), count(weight->element_count() / dims[0]),
-                   node.int_or("group", 1)};
+  if (node.is("Conv") && dims.size() >= 3) {
+    const size_t inputs = count(weight->element_count() / dims[0]);
+    return Product{Product::Kind::kConv, true, count(dims[0]), inputs, node.int_or("group", 1)};
+  }
   if (dims.size() != 2) return std::nullopt;
   if (node.is("MatMul")) return Product{Product::Kind::kMatMul, false, count(dims[1]), count(dims[0]), 1};
   if (node.is("Gemm") && node.float_or("alpha", 1) == 1 && node.float_or("beta", 1) == 1 &&

@@ -74,7 +74,12 @@ inline Model one_layer(const Layer& layer, const Values& w, unsigned b_seed, con
   const ValueId x = g.input(conv   ? floats({-1, layer.dims[1], 5, 5})
                             : gemm ? floats({-1, layer.dims[1]})
                                    : floats({-1, 4, layer.dims[0]}));
-  const Type type = conv ? floats({-1, width, 5, 5}) : gemm ? floats({-1, width}) : floats({-1, 4, width});
+  int64_t size = 5;  // of the output: 3 x 3 filters with a padding of 1
+  for (const Attribute& attribute : layer.attributes)
+    if (attribute.name == "strides") size = 4 / std::get<std::vector<int64_t>>(attribute.value)[0] + 1;
+  const Type type = conv   ? floats({-1, width, size, size})
+                    : gemm ? floats({-1, width})
+                           : floats({-1, 4, width});
   std::vector<ValueId> inputs{x, g.constant(Weight::floats(w, layer.dims))};
   const WeightPtr bias = Weight::floats(random_values(width, b_seed), {width});
   if (layer.bias && layer.op != "MatMul") inputs.push_back(g.constant(bias));

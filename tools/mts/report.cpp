@@ -61,9 +61,10 @@ std::string recovered_text(const std::vector<Recovered>& weights, size_t width) 
                  {"worst error", Table::Align::kRight},
                  {"bytes", Table::Align::kRight},
                  {"are now", Table::Align::kRight}});
-  for (const auto& [kind, sum] : kinds)
+  for (const auto& [kind, sum] : kinds) {
     summary.add({std::string(name_of(kind)), fmt::format("{}", sum.count), fmt::format("{:.1e}", sum.error),
                  human_bytes(static_cast<double>(sum.before)), human_bytes(static_cast<double>(sum.after))});
+  }
   std::string text = summary.render(width) + "\n" + table.render(width);
   if (std::ssize(weights) > kRecoveredShown)
     text += fmt::format("... {} more; --report and --json list all\n", std::ssize(weights) - kRecoveredShown);
