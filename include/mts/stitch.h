@@ -52,7 +52,7 @@ struct StitchReport {
   // Sharing below the tensor, and what the models would be without splitting weights for it. Only where there
   // is any (unique_bytes > 0).
   struct Partial {
-    int64_t row_splits = 0, block_splits = 0;  // layers, over all models
+    int64_t row_splits = 0, block_splits = 0;  // aligned sets of layers
     int64_t tables = 0;                        // embedding tables
     uint64_t unique_bytes = 0;                 // every row and block once
     double latency_us = 0;                     // predicted

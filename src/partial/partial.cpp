@@ -6,6 +6,8 @@
 
 #include <mts/align.h>
 
+#include <algorithm>
+
 namespace mts::partial {
 namespace {
 
@@ -29,6 +31,22 @@ Alignment align_widths(const std::vector<Model>& models, const std::vector<Share
   }
   const WeightClasses classes = classify_weights(views);
   return align(views, classes, number_values(views, classes, shared_inputs));
+}
+
+// Aligned sets in which some model reads rows, or columns, apart from others.
+void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& sharing, Report& report) {
+  for (const AlignedSet& set : alignment.sets) {
+    bool rows = false, blocks = false;
+    for (uint32_t m = 0; m < sharing.size(); ++m) {
+      const auto found = sharing[m].layers.find(set.nodes[m]);
+      if (found == sharing[m].layers.end()) continue;
+      rows |= found->second.runs.size() > 1;
+      for (const auto& line : found->second.blocks)
+        blocks |= std::ranges::any_of(line, [&](SharerId id) { return id != line.front(); });
+    }
+    report.block_splits += blocks ? 1 : 0;
+    report.row_splits += rows && !blocks ? 1 : 0;
+  }
 }
 
 std::vector<Channels> channels_of(const std::vector<Model>& models) {
@@ -57,11 +75,10 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   const Segments segments(channels, neurons);
   const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
   for (uint32_t m = 0; m < models.size(); ++m) {
-    MTS_ASSIGN(const Rewritten rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
-    report.row_splits += rewritten.row_splits;
-    report.block_splits += rewritten.block_splits;
-    report.changed |= rewritten.changed;
+    MTS_ASSIGN(const bool rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
+    report.changed |= rewritten;
   }
+  count_splits(alignment, sharing, report);
   if (has_different_tables(models)) {
     const WeightClasses now = classify_weights(models);
     report.tables = merge_tables(models, align(models, now, number_values(models, now, shared_inputs)));

@@ -16,7 +16,7 @@
 namespace mts::partial {
 
 struct Report {
-  int64_t row_splits = 0;  // layers of all models
+  int64_t row_splits = 0;  // aligned sets of layers of which some rows are apart
   int64_t block_splits = 0;
   int64_t tables = 0;    // embedding tables that became one with others
   bool changed = false;  // types have to be inferred again

@@ -23,7 +23,7 @@ class Rewriter {
         channels_(channels),
         sharing_(sharing),
         forms_(graph_, channels, segments, number) {}
-  Result<Rewritten> run();
+  Result<bool> run();
 
  private:
   const NodeRole& role(NodeId id) const { return channels_.roles[index(id)]; }
@@ -52,7 +52,6 @@ class Rewriter {
   std::vector<bool> in_pieces_;  // by value: somebody reads single pieces of it
   std::vector<NodeId> replaced_;
   std::map<std::tuple<size_t, size_t, std::vector<uint32_t>>, ValueId> constants_;
-  Rewritten result_;
 };
 
 bool reads_apart(const std::vector<SharerId>& line) {
@@ -289,13 +288,11 @@ void Rewriter::rewrite_layer(NodeId id) {
     runs.clear();
     for (const uint32_t piece : sharing.rows.all()) runs.push_back({piece});
   }
-  bool blocks = false;
   for (const Pieces& rows : runs) {
     const auto& line = sharing.blocks[rows.front()];
     // Columns that are shared by the same models are read together, what nobody shares last.
     std::map<SharerId, Pieces, std::greater<>> groups;
     for (uint32_t c = 0; c < line.size(); ++c) groups[line[c]].push_back(c);
-    blocks |= groups.size() > 1;
     // The bias belongs to a part that is shared by the same models: else it would be stored with each of
     // them.
     const SharerId bias = sharing.bias.empty() ? kAlone : sharing.bias[rows.front()];
@@ -317,8 +314,6 @@ void Rewriter::rewrite_layer(NodeId id) {
     }
     forms_.give(out, rows, sum);
   }
-  result_.row_splits += runs.size() > 1 && !blocks ? 1 : 0;
-  result_.block_splits += blocks ? 1 : 0;
 }
 
 // `tensor` takes the place of `old` for everybody who still reads it, under its name if it is an output.
@@ -339,13 +334,12 @@ void Rewriter::keep_name(ValueId old, ValueId tensor) {
   graph_.replace_uses(old, tensor);
 }
 
-Result<Rewritten> Rewriter::run() {
+Result<bool> Rewriter::run() {
   const std::vector<NodeId> order = graph_.order();
   find_wanted(order);
   const size_t values = graph_.value_count();
   for (const NodeId id : order) {
     if (!must_change(id)) continue;
-    result_.changed = true;
     switch (role(id).kind) {
       case Kind::kLayer:
         rewrite_layer(id);
@@ -359,7 +353,7 @@ Result<Rewritten> Rewriter::run() {
     }
     replaced_.push_back(id);
   }
-  if (!result_.changed) return result_;
+  if (replaced_.empty()) return false;
   // The nodes that were replaced are still there, and read the old values: they go first, from the end.
   std::vector<std::pair<ValueId, ValueId>> still_read;
   std::vector<bool> gone(graph_.node_count());
@@ -376,13 +370,13 @@ Result<Rewritten> Rewriter::run() {
   for (auto it = replaced_.rbegin(); it != replaced_.rend(); ++it) graph_.erase_node(*it);
   graph_.erase_dead_nodes();
   MTS_TRY(graph_.sort());
-  return result_;
+  return true;
 }
 
 }  // namespace
 
-Result<Rewritten> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-                          const ModelSharing& sharing) {
+Result<bool> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
+                     const ModelSharing& sharing) {
   return Rewriter(model, number, channels, segments, sharing).run();
 }
 

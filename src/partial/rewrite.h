@@ -16,12 +16,8 @@
 
 namespace mts::partial {
 
-struct Rewritten {
-  int64_t row_splits = 0;    // layers whose rows are in pieces
-  int64_t block_splits = 0;  // layers in which also columns are
-  bool changed = false;
-};
-Result<Rewritten> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-                          const ModelSharing& sharing);
+// Whether anything changed.
+Result<bool> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
+                     const ModelSharing& sharing);
 
 }  // namespace mts::partial

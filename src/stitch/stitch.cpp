@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "partial/partial.h"
 #include "plan/profile.h"
+#include "share/content.h"
 #include "stitch/candidate.h"
 #include "stitch/emit.h"
 #include "stitch/report.h"
@@ -29,6 +30,20 @@ Result<void> check_names(const std::vector<Model>& models) {
       return fail(ErrorCode::kUsage,
                   "two models are called \"" + model.name + "\"; write name=path to name them apart",
                   {.file = model.path, .node = {}, .value = {}});
+  }
+  return {};
+}
+
+// Files are read whole for this: on all cores.
+Result<void> digest_files(const std::vector<Model>& models, StitchReport& report) {
+  uint64_t bytes = 0;
+  for (const StitchReport::Input& input : report.inputs) bytes += input.weight_bytes;
+  std::vector<Result<std::string>> digests(models.size());
+  share::for_each_parallel(models.size(), bytes, [&](size_t m) {
+    if (!models[m].path.empty()) digests[m] = sha256_of_file(models[m].path);
+  });
+  for (size_t m = 0; m < models.size(); ++m) {
+    MTS_ASSIGN(report.inputs[m].sha256, std::move(digests[m]));
   }
   return {};
 }
@@ -127,10 +142,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   Stitched stitched;
   StitchReport& report = stitched.report;
   report.inputs = describe_inputs(models);
-  for (size_t m = 0; m < models.size(); ++m)
-    if (!models[m].path.empty()) {
-      MTS_ASSIGN(report.inputs[m].sha256, sha256_of_file(models[m].path));
-    }
+  MTS_TRY(digest_files(models, report));
   report.unique_weight_bytes = unique_weight_bytes(classify_weights(models));
   MTS_ASSIGN(const std::vector<SharedInput> shared_inputs,
              resolve_shared_inputs(models, options.share_inputs));

@@ -142,11 +142,13 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
   if (!path.empty()) summary.add({"written", path});
   summary.add({"nodes", change(static_cast<double>(nodes), static_cast<double>(report.output_nodes),
                                fmt::format("{}", nodes), fmt::format("{}", report.output_nodes))});
-  summary.add({"weights",
-               change(static_cast<double>(bytes), static_cast<double>(report.output_weight_bytes),
-                      human_bytes(static_cast<double>(bytes)),
-                      human_bytes(static_cast<double>(report.output_weight_bytes))) +
-                   fmt::format(", unique {}", human_bytes(static_cast<double>(report.unique_weight_bytes)))});
+  summary.add(
+      {"weights", change(static_cast<double>(bytes), static_cast<double>(report.output_weight_bytes),
+                         human_bytes(static_cast<double>(bytes)),
+                         human_bytes(static_cast<double>(report.output_weight_bytes))) +
+                      fmt::format(", unique {}", human_bytes(static_cast<double>(
+                                                     report.partial.chosen ? report.partial.unique_bytes
+                                                                           : report.unique_weight_bytes)))});
   if (report.partial.unique_bytes > 0) {
     const auto price = [](uint64_t unique, double latency) {
       return fmt::format("{} of weights, {:.0f} us", human_bytes(static_cast<double>(unique)), latency);
