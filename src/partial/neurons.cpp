@@ -5,6 +5,7 @@
 #include "partial/seeds.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <numeric>
 #include <set>
@@ -12,13 +13,16 @@
 namespace mts::partial {
 namespace {
 
-// Smaller equal weights may be equal by chance (zeros, ones) and say nothing about which channel is which.
-constexpr size_t kTellingBytes = 256;
+// Smaller equal weights, and those of one value (zeros, ones), may be equal by chance and say nothing about
+// which channel is which.
+constexpr size_t kTellingBytes = 16;
 // Parameters of a channel that are enough to recognise it by: a depthwise filter, a scale and a shift, but
 // not a bias alone.
 constexpr size_t kTellingParameterBytes = 8;
 // Models whose tables one is compared with.
 constexpr size_t kMaxSeedTables = 8;
+// Rows in which columns that correspond are looked for.
+constexpr size_t kMostSeedRows = 64;
 // What a split has to save: this part of a weight, and more of parameters, which are small and may be equal
 // in a few channels by chance (dead ones).
 constexpr size_t kWorthwhilePart = 128, kWorthwhileParameterPart = 16;
@@ -47,6 +51,7 @@ class Finder {
   std::vector<Columns> columns_of(const Members& members) const;
   void match_columns(const Members& members, const Matching& matching);
   void seed_tables(const Members& members);
+  bool seed_columns(const Members& members);
   std::vector<Rows> rows_of(const Members& members, const std::vector<Columns>& columns, bool fine) const;
   void note_fine(uint32_t set, const Members& members, const Matching& fine);
   Matrix matrix_of(uint32_t m, NodeId id) const;
@@ -67,6 +72,14 @@ Digest hash_of_row(const std::vector<Matrix>& parameters, size_t row) {
   std::vector<Digest> parts;
   for (const Matrix& matrix : parameters) parts.push_back(matrix.hash(row, std::vector<uint32_t>{0}));
   return combine(parts);
+}
+
+bool is_telling(const Weight& weight) {
+  if (weight.byte_size() < kTellingBytes) return false;
+  const auto bytes = weight.bytes();
+  const size_t element = static_cast<size_t>(bit_width(weight.dtype())) / 8;
+  return bytes.size() <= element ||
+         std::memcmp(bytes.data(), bytes.data() + element, bytes.size() - element) != 0;
 }
 
 uint64_t mix(uint64_t a, uint64_t b) {
@@ -101,7 +114,7 @@ void Finder::match_by_position(const Members& members) {
   std::map<int32_t, Members> groups;
   for (const auto& [m, id] : members) {
     const ValueId weight = role(m, id).layer.weight;
-    if (models_[m].graph.value(weight).weight->byte_size() >= kTellingBytes)
+    if (is_telling(*models_[m].graph.value(weight).weight))
       groups[classes_.class_of[m][index(weight)]].emplace_back(m, id);
   }
   for (const auto& [content, group] : groups) {
@@ -270,9 +283,14 @@ void Finder::match_layers(uint32_t set, const Members& members) {
                           [&](const auto& member) { return content(member) == content(members.front()); }))
     return;
   if (role(members.front().first, members.front().second).layer.weight_input == 0) seed_tables(members);
-  const std::vector<Columns> columns = columns_of(members);
-  const std::vector<Rows> rows = rows_of(members, columns, false);
-  const Matching matching = match_rows(rows, kWorthwhilePart);
+  std::vector<Columns> columns = columns_of(members);
+  std::vector<Rows> rows = rows_of(members, columns, false);
+  Matching matching = match_rows(rows, kWorthwhilePart);
+  if (!matching.worthwhile && seed_columns(members)) {
+    columns = columns_of(members);
+    rows = rows_of(members, columns, false);
+    matching = match_rows(rows, kWorthwhilePart);
+  }
   const auto is_coarse = [&](const auto& member) {
     return made_by(channels_[member.first], models_[member.first], member.second).unit > 1;
   };
@@ -308,6 +326,36 @@ void Finder::seed_tables(const Members& members) {
       if (!seeds.rows.empty()) break;
     }
   }
+}
+
+// Rows that are one neuron in two models, but not equal in any columns that are known to correspond: elements
+// that are equal in some of these rows tell which columns do.
+bool Finder::seed_columns(const Members& members) {
+  bool any = false;
+  for (size_t k = 1; k < members.size(); ++k) {
+    const auto& [m, id] = members[k];
+    const auto& [first, first_id] = members.front();
+    const Tracked &mine = made_by(channels_[m], models_[m], id),
+                  &theirs = made_by(channels_[first], models_[first], first_id);
+    std::map<NeuronId, uint32_t> row_of;
+    for (uint32_t r = 0; r < theirs.channels.size(); ++r)
+      if (const NeuronId one = neuron(first, theirs.channels[r]); one != kNoNeuron) row_of[one] = r;
+    std::vector<std::pair<uint32_t, uint32_t>> pairs;  // rows of the first member, of this one
+    for (uint32_t r = 0; r < mine.channels.size() && pairs.size() < kMostSeedRows; ++r)
+      if (const auto found = row_of.find(neuron(m, mine.channels[r])); found != row_of.end())
+        pairs.emplace_back(found->second, r);
+    if (pairs.empty()) continue;
+    const Matrix a = matrix_of(first, first_id), b = matrix_of(m, id);
+    if (a.cell_bytes() != b.cell_bytes()) continue;
+    for (const auto& [x, y] : column_seeds(a, b, pairs)) {
+      const Channel from = channels_[first].root(role(first, first_id).layer.columns.channels[x]);
+      const Channel to = channels_[m].root(role(m, id).layer.columns.channels[y]);
+      if (result_.of_root[first][from] != kNoNeuron && result_.of_root[m][to] != kNoNeuron) continue;
+      join({{first, from}, {m, to}}, 0);
+      any = true;
+    }
+  }
+  return any;
 }
 
 Matrix Finder::matrix_of(uint32_t m, NodeId id) const {

@@ -79,11 +79,8 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
     report.changed |= rewritten;
   }
   count_splits(alignment, sharing, report);
-  if (has_different_tables(models)) {
-    const WeightClasses now = classify_weights(models);
-    report.tables = merge_tables(models, align(models, now, number_values(models, now, shared_inputs)));
-    report.changed |= report.tables > 0;
-  }
+  report.tables = merge_tables(models);
+  report.changed |= report.tables > 0;
   return report;
 }
 

@@ -63,4 +63,21 @@ Seeds find_seeds(const Matrix& a, const Matrix& b) {
   return {winners(rows), winners(columns)};
 }
 
+std::vector<std::pair<uint32_t, uint32_t>> column_seeds(
+    const Matrix& a, const Matrix& b, const std::vector<std::pair<uint32_t, uint32_t>>& rows) {
+  Votes votes;
+  for (const auto& [row_a, row_b] : rows) {
+    std::map<Digest, uint32_t> columns;
+    for (uint32_t c = 0; c < a.columns(); ++c) {
+      const auto [it, added] = columns.try_emplace(a.hash(row_a, std::span(&c, 1)), c);
+      if (!added) it->second = kSeveral;
+    }
+    for (uint32_t c = 0; c < b.columns(); ++c) {
+      const auto found = columns.find(b.hash(row_b, std::span(&c, 1)));
+      if (found != columns.end() && found->second != kSeveral) ++votes[{found->second, c}];
+    }
+  }
+  return winners(votes);
+}
+
 }  // namespace mts::partial

@@ -17,4 +17,8 @@ struct Seeds {
 // Looks at a part of large matrices only.
 Seeds find_seeds(const Matrix& a, const Matrix& b);
 
+// Columns that correspond, given rows (of a, of b) that do: those with most equal elements in them.
+std::vector<std::pair<uint32_t, uint32_t>> column_seeds(
+    const Matrix& a, const Matrix& b, const std::vector<std::pair<uint32_t, uint32_t>>& rows);
+
 }  // namespace mts::partial

@@ -57,9 +57,16 @@ Arrangement as_they_are(const Tracked& tracked) {
   return result;
 }
 
+// Rows with this many times the bytes of their bias stay together though the bias is shared in another way.
+constexpr size_t kNegligibleBias = 256;
+
 // Neighbouring row pieces whose blocks are shared alike become one run, unless some model that shares one of
 // them has them otherwise: it would store them apart.
-void join_rows(const std::vector<LayerSharing*>& members) {
+void join_rows(const std::vector<LayerSharing*>& members, bool with_bias) {
+  const auto are_alike = [&](const LayerSharing& sharing, size_t r) {
+    return sharing.blocks[r] == sharing.blocks[r - 1] &&
+           (!with_bias || sharing.bias[r] == sharing.bias[r - 1]);
+  };
   const auto is_shared = [](const std::vector<SharerId>& line) {
     return std::ranges::any_of(line, [](SharerId id) { return id != kAlone; });
   };
@@ -67,7 +74,7 @@ void join_rows(const std::vector<LayerSharing*>& members) {
   const auto pairs_of = [&](const LayerSharing& sharing) {
     std::set<Pair> pairs;
     for (size_t r = 1; r < sharing.blocks.size(); ++r)
-      if (sharing.blocks[r] == sharing.blocks[r - 1])
+      if (are_alike(sharing, r))
         pairs.emplace(sharing.rows.pieces[r - 1].segment, sharing.rows.pieces[r].segment);
     return pairs;
   };
@@ -77,7 +84,8 @@ void join_rows(const std::vector<LayerSharing*>& members) {
     for (size_t i = 0; i < members.size(); ++i)
       for (size_t r = 0; r < members[i]->blocks.size(); ++r) {
         const SegmentId segment = members[i]->rows.pieces[r].segment;
-        if ((segment == pair.first || segment == pair.second) && is_shared(members[i]->blocks[r]) &&
+        if ((segment == pair.first || segment == pair.second) &&
+            (is_shared(members[i]->blocks[r]) || (with_bias && members[i]->bias[r] != kAlone)) &&
             !pairs[i].contains(pair))
           return false;
       }
@@ -168,8 +176,15 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
     }
   }
   std::vector<LayerSharing*> sharings;
-  for (Member& member : members) sharings.push_back(&member.sharing);
-  join_rows(sharings);
+  bool with_bias = false;
+  for (Member& member : members) {
+    sharings.push_back(&member.sharing);
+    const Layer& layer = role(member.model, member.node).layer;
+    with_bias |=
+        layer.bias != kNoValue && weight(member.model, layer.weight)->byte_size() <
+                                      kNegligibleBias * weight(member.model, layer.bias)->byte_size();
+  }
+  join_rows(sharings, with_bias);
   for (Member& member : members)
     if (in_pieces(member)) result_[member.model].layers.emplace(member.node, std::move(member.sharing));
 }

@@ -10,8 +10,13 @@
 namespace mts::partial {
 namespace {
 
-// Merged tables have to save at least this part of the smallest of them.
-constexpr size_t kWorthwhilePart = 128;
+// Tables have to have at least this part of the smaller one in common: a padding row alone is no reason.
+constexpr int64_t kWorthwhilePart = 128;
+
+struct Reader {  // a Gather
+  uint32_t model = 0;
+  NodeId node = kNoNode;
+};
 
 // A row of a table, by value.
 struct Row {
@@ -88,6 +93,37 @@ bool is_identity(const std::vector<int64_t>& places) {
   return true;
 }
 
+// Tables that have enough rows in common, transitively, in groups of at least two.
+std::vector<std::vector<size_t>> groups_that_share(const std::vector<WeightPtr>& tables) {
+  std::map<Digest, std::vector<size_t>> owners;
+  const std::vector<uint32_t> all = {0};
+  for (size_t t = 0; t < tables.size(); ++t) {
+    const Matrix rows(tables[t], 0, 1, 1, tables[t]->dims()[1]);
+    for (size_t r = 0; r < rows.rows(); ++r) {
+      auto& list = owners[rows.hash(r, all)];
+      if (list.empty() || list.back() != t) list.push_back(t);
+    }
+  }
+  std::map<std::pair<size_t, size_t>, int64_t> common;  // rows
+  for (const auto& [digest, list] : owners)
+    for (size_t i = 1; i < list.size(); ++i) ++common[{list[i - 1], list[i]}];
+  std::vector<size_t> parent(tables.size());
+  std::iota(parent.begin(), parent.end(), size_t{0});
+  const auto find = [&](size_t t) {
+    while (parent[t] != t) t = parent[t] = parent[parent[t]];
+    return t;
+  };
+  for (const auto& [pair, rows] : common)
+    if (rows * kWorthwhilePart >= std::min(tables[pair.first]->dims()[0], tables[pair.second]->dims()[0]))
+      parent[std::max(find(pair.first), find(pair.second))] = std::min(find(pair.first), find(pair.second));
+  std::map<size_t, std::vector<size_t>> groups;
+  for (size_t t = 0; t < tables.size(); ++t) groups[find(t)].push_back(t);
+  std::vector<std::vector<size_t>> result;
+  for (auto& [first, group] : groups)
+    if (group.size() > 1) result.push_back(std::move(group));
+  return result;
+}
+
 // Adds `op(inputs)` in front of `reader`.
 ValueId add_before(Graph& graph, NodeId reader, const char* op, std::vector<ValueId> inputs, Type type,
                    std::vector<Attribute> attributes = {}) {
@@ -129,54 +165,45 @@ void read_merged(Graph& graph, NodeId id, const WeightPtr& table, const std::vec
 
 }  // namespace
 
-bool has_different_tables(const std::vector<Model>& models) {
-  std::map<Digest, size_t> seen;
-  size_t count = 0;
-  for (const Model& model : models)
-    for (const NodeId id : model.graph.order())
-      if (const ValueId table = table_of(model.graph, id); table != kNoValue) {
-        ++seen[model.graph.value(table).weight->digest()];
+int64_t merge_tables(std::vector<Model>& models) {
+  // By width and type: rows of other lengths have nothing in common.
+  std::map<std::pair<int64_t, DType>, std::vector<Reader>> alike;
+  for (uint32_t m = 0; m < models.size(); ++m)
+    for (const NodeId id : models[m].graph.order())
+      if (const ValueId table = table_of(models[m].graph, id); table != kNoValue) {
+        const WeightPtr& weight = models[m].graph.value(table).weight;
+        alike[{weight->dims()[1], weight->dtype()}].push_back({m, id});
+      }
+  int64_t count = 0;
+  for (const auto& [form, readers] : alike) {
+    std::vector<WeightPtr> tables;
+    std::vector<size_t> table_of_reader;  // equal tables are one
+    for (const Reader& reader : readers) {
+      const Graph& graph = models[reader.model].graph;
+      const WeightPtr& weight = graph.value(graph.node(reader.node).inputs[0]).weight;
+      const auto known = std::ranges::find_if(tables, [&](const WeightPtr& one) {
+        return one->dims() == weight->dims() && one->same_content(*weight);
+      });
+      table_of_reader.push_back(static_cast<size_t>(known - tables.begin()));
+      if (known == tables.end()) tables.push_back(weight);
+    }
+    for (const std::vector<size_t>& group : groups_that_share(tables)) {
+      std::vector<WeightPtr> members;
+      for (const size_t t : group) members.push_back(tables[t]);
+      const Merged merged = merge(members);
+      size_t before = 0, maps = 0;
+      for (size_t k = 0; k < members.size(); ++k) {
+        before += members[k]->byte_size();
+        if (!is_identity(merged.places[k])) maps += merged.places[k].size() * sizeof(int64_t);
+      }
+      if (merged.table->byte_size() + maps >= before) continue;
+      for (size_t r = 0; r < readers.size(); ++r) {
+        const auto at = std::ranges::find(group, table_of_reader[r]);
+        if (at == group.end()) continue;
+        read_merged(models[readers[r].model].graph, readers[r].node, merged.table,
+                    merged.places[static_cast<size_t>(at - group.begin())]);
         ++count;
       }
-  return seen.size() > 1 && count > 1;
-}
-
-int64_t merge_tables(std::vector<Model>& models, const Alignment& alignment) {
-  int64_t count = 0;
-  for (const AlignedSet& set : alignment.sets) {
-    // By width: rows of other lengths have nothing in common.
-    std::map<std::pair<int64_t, DType>, std::vector<uint32_t>> alike;
-    for (uint32_t m = 0; m < models.size(); ++m) {
-      if (set.nodes[m] == kNoNode) continue;
-      const ValueId table = table_of(models[m].graph, set.nodes[m]);
-      if (table == kNoValue) continue;
-      const WeightPtr& weight = models[m].graph.value(table).weight;
-      alike[{weight->dims()[1], weight->dtype()}].push_back(m);
-    }
-    for (const auto& [form, members] : alike) {
-      std::vector<WeightPtr> tables;
-      std::vector<uint32_t> owners;  // index into `tables` of each member: equal tables are one
-      for (const uint32_t m : members) {
-        const WeightPtr& weight = models[m].graph.value(models[m].graph.node(set.nodes[m]).inputs[0]).weight;
-        const auto known = std::ranges::find_if(tables, [&](const WeightPtr& one) {
-          return one->dims() == weight->dims() && one->same_content(*weight);
-        });
-        owners.push_back(static_cast<uint32_t>(known - tables.begin()));
-        if (known == tables.end()) tables.push_back(weight);
-      }
-      if (tables.size() < 2) continue;
-      const Merged merged = merge(tables);
-      size_t before = 0, smallest = tables.front()->byte_size(), maps = 0;
-      for (uint32_t t = 0; t < tables.size(); ++t) {
-        before += tables[t]->byte_size();
-        smallest = std::min(smallest, tables[t]->byte_size());
-        if (!is_identity(merged.places[t])) maps += merged.places[t].size() * sizeof(int64_t);
-      }
-      const size_t after = merged.table->byte_size() + maps;
-      if (after >= before || (before - after) * kWorthwhilePart < smallest) continue;
-      for (size_t i = 0; i < members.size(); ++i)
-        read_merged(models[members[i]].graph, set.nodes[members[i]], merged.table, merged.places[owners[i]]);
-      count += static_cast<int64_t>(members.size());
     }
   }
   return count;

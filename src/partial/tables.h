@@ -5,19 +5,16 @@
 //   y = Gather(W_0, ids)    ->    y = Gather(U, Mod(ids, V_0))             the first model's rows come first
 //   in U
 //
-// (Mod keeps negative indices right.) in: models as `rewrite` leaves them, and which nodes correspond.
+// (Mod keeps negative indices right.) in: models as `rewrite` leaves them.
 #pragma once
 
-#include <mts/align.h>
 #include <mts/graph.h>
 
 #include <vector>
 
 namespace mts::partial {
 
-// Whether some models have a table that could be merged with others: a reason to align again.
-bool has_different_tables(const std::vector<Model>& models);
-// Returns how many tables were merged.
-int64_t merge_tables(std::vector<Model>& models, const Alignment& alignment);
+// Returns how many reads of tables were changed.
+int64_t merge_tables(std::vector<Model>& models);
 
 }  // namespace mts::partial

@@ -191,7 +191,7 @@ def make_random(seed: int, odd: bool = False) -> tuple[PartialFamily, bool]:
         x = net.linear("first", net.features(7), layers.channels())
     for _ in range(int(random.integers(0, 4))):
         x = layers.vector_layer(x)
-    classes = population.specific(random.integers(1, 8, models).tolist())
+    classes = population.specific(random.integers(4, 9, models).tolist())  # one alone may be close to 0
     outputs["scores"] = net.linear("head", x, classes)
     family = net.family(f"random_mtz{'_odd' if odd else ''}{seed}", outputs)
     for model in family.models[1:]:
