@@ -55,10 +55,15 @@ Tracked Tracker::make(NodeId node, size_t axis, int64_t size, bool pinned) {
   return result;
 }
 
-const Tracked& Tracker::pin(ValueId value, size_t axis) {
+const Tracked* Tracker::pin(ValueId value, size_t axis) {
   auto& slot = channels_.tracked[index(value)];
-  if (!slot) slot = make(graph_.value(value).producer, axis, dim(value, axis), true);
-  return *slot;
+  if (slot) return &*slot;
+  const NodeId producer = graph_.value(value).producer;
+  if (weight(value) != nullptr || dim(value, axis) < 0 ||
+      (producer != kNoNode && channels_.roles[index(producer)].kind != NodeRole::Kind::kOpaque))
+    return nullptr;
+  slot = make(producer, axis, dim(value, axis), true);
+  return &*slot;
 }
 
 bool Tracker::tie(const Tracked& a, const Tracked& b) {
@@ -95,6 +100,17 @@ bool Tracker::has_duplicates(const Tracked& tracked) {
   return std::ranges::adjacent_find(roots) != roots.end();
 }
 
+// Whether channels of two operands were made together or are tied to such: those are arranged together, so
+// that the joined value would not be its operands one after another.
+bool Tracker::joins_one_batch(NodeId id) {
+  std::map<uint32_t, size_t> owners;  // by batch: the operand
+  const Node& node = graph_.node(id);
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    for (const Channel channel : tracked(node.inputs[i])->channels)
+      if (owners.try_emplace(channels_.batches[find(channel)], i).first->second != i) return true;
+  return false;
+}
+
 std::optional<Channels> Tracker::run() {
   const Learnt before = learnt_;
   channels_.tracked.resize(graph_.value_count());
@@ -110,6 +126,9 @@ std::optional<Channels> Tracker::run() {
           if (input != kNoValue)
             for (const Use& use : graph_.uses(input)) learnt_.opaque.insert(use.node);
       }
+  for (const NodeId id : graph_.order())
+    if (channels_.roles[index(id)].kind == NodeRole::Kind::kJoin && joins_one_batch(id))
+      learnt_.opaque.insert(id);
   if (learnt_ != before) return std::nullopt;
   channels_.roots.resize(parent_.size());
   for (uint32_t c = 0; c < parent_.size(); ++c) channels_.roots[c] = find(c);

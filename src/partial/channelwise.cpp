@@ -58,8 +58,7 @@ std::optional<Effect> channelwise_effect(Tracker& tracker, NodeId id) {
   if (!pool && !parameters && !depthwise && !resize && !pad) return std::nullopt;
   if (!tracker.tracked(node.inputs[0])) {
     if (!depthwise && !node.is("BatchNormalization")) return std::nullopt;
-    if (tracker.dim(node.inputs[0], 1) < 0) return std::nullopt;
-    tracker.pin(node.inputs[0], 1);
+    if (tracker.pin(node.inputs[0], 1) == nullptr) return std::nullopt;
   }
   const Tracked in = *tracker.tracked(node.inputs[0]);
   if (!resize && !pad && in.axis != 1) return std::nullopt;
@@ -71,7 +70,8 @@ std::optional<Effect> channelwise_effect(Tracker& tracker, NodeId id) {
     effect->role.group_is_count = depthwise;
   }
   if (resize) {
-    // By scales only, which say nothing of the channels when theirs is 1 (the output has as many).
+    // The channels must not be resized: by as many entries as there are, or a scale of 1 (another one may
+    // give as many entries too, and mixes them).
     const auto has = [&](size_t i) {
       return i < node.inputs.size() && node.inputs[i] != kNoValue &&
              !(tracker.weight(node.inputs[i]) != nullptr &&
@@ -81,6 +81,11 @@ std::optional<Effect> channelwise_effect(Tracker& tracker, NodeId id) {
     if (has(3)) {
       if (tracker.weight(node.inputs[3]) == nullptr) return std::nullopt;
       effect->role.operands[3] = {Kind::kTarget, in.axis, in.unit};
+    } else {
+      const auto scales = has(2) && tracker.weight(node.inputs[2]) != nullptr
+                              ? tracker.weight(node.inputs[2])->as_doubles()
+                              : std::vector<double>{};
+      if (in.axis >= scales.size() || scales[in.axis] != 1) return std::nullopt;
     }
   }
   if (pad) {

@@ -107,8 +107,9 @@ std::optional<Effect> elementwise_effect(Tracker& tracker, NodeId id) {
       role = {OperandRole::Kind::kParameter, *axis - missing, channels->unit};
       continue;
     }
-    const Tracked& tracked = tracker.pin(input, *axis - missing);
-    if (tracked.axis != *axis - missing || !tracker.tie(*channels, tracked)) return std::nullopt;
+    const Tracked* tracked = tracker.pin(input, *axis - missing);
+    if (tracked == nullptr || tracked->axis != *axis - missing || !tracker.tie(*channels, *tracked))
+      return std::nullopt;
     role.kind = OperandRole::Kind::kChannels;
   }
   effect.out = Tracked{*axis, channels->unit, channels->channels, false};

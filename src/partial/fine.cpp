@@ -63,7 +63,9 @@ Made Splitter::split(NodeId id, const std::vector<std::vector<int64_t>>& groups)
   ValueId out = graph_.node(id).outputs[0];
   Made made{std::vector<NodeId>(groups.size(), kNoNode), std::vector<NodeId>(groups.size(), kNoNode)};
   const NodeId bias = made.old_bias = bias_behind(out);
-  const auto axis = static_cast<int64_t>(channels_.tracked[index(out)]->axis);
+  // Of what is put together; a bias of higher rank moves it.
+  const auto axis = static_cast<int64_t>(
+      channels_.tracked[index(bias != kNoNode ? graph_.node(bias).outputs[0] : out)]->axis);
   Node concat;
   concat.op_type = "Concat";
   concat.set("axis", axis);

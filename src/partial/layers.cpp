@@ -16,9 +16,9 @@ bool is_splittable(const Tracker& tracker, ValueId id) {
 void read_columns(Tracker& tracker, ValueId x, size_t axis, Layer& layer) {
   const int64_t width = tracker.weight(layer.weight)->dims()[layer.column_axis];
   if (tracker.dim(x, axis) == width) {
-    const Tracked& tracked = tracker.tracked(x) ? *tracker.tracked(x) : tracker.pin(x, axis);
-    if (tracked.axis == axis) {
-      layer.columns = tracked;
+    const Tracked* tracked = tracker.pin(x, axis);
+    if (tracked != nullptr && tracked->axis == axis) {
+      layer.columns = *tracked;
       layer.splits_columns = true;
       return;
     }

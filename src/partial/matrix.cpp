@@ -1,5 +1,6 @@
 #include "partial/matrix.h"
 
+#include <algorithm>
 #include <cstring>
 
 #define XXH_STATIC_LINKING_ONLY  // a state on the stack
@@ -29,8 +30,10 @@ Matrix Matrix::of_parameters(const WeightPtr& weight, size_t axis, int64_t unit)
   std::vector<int64_t> order = {static_cast<int64_t>(axis)};
   for (size_t k = 0; k < weight->dims().size(); ++k)
     if (k != axis) order.push_back(static_cast<int64_t>(k));
-  const int64_t rows = weight->dims()[axis], width = weight->element_count() / rows;
-  return Matrix(Weight::reshape(Weight::transpose(weight, order), {rows, width}), 0, 1, unit, width);
+  const int64_t rows = weight->dims()[axis];
+  const int64_t width = rows > 0 ? weight->element_count() / rows : 1;
+  return Matrix(Weight::reshape(Weight::transpose(weight, order), {rows, width}), 0, 1, unit,
+                std::max(width, int64_t{1}));
 }
 
 Digest Matrix::hash(size_t row, std::span<const uint32_t> columns) const {

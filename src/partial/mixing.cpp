@@ -65,7 +65,13 @@ std::optional<Effect> mixing_effect(Tracker& tracker, NodeId id) {
   if (std::ranges::find(kReductions, node.op_type) != kReductions.end() && node.inputs.size() > 1) {
     const WeightPtr axes = tracker.weight(node.inputs[1]);
     if (axes == nullptr) return std::nullopt;
-    effect.out.reset();  // reductions over other axes are movement's
+    const auto over = axes->as_int64s();
+    const auto at = static_cast<int64_t>(in.axis);
+    const bool sums = over.empty() ? node.int_or("noop_with_empty_axes", 0) == 0
+                                   : std::ranges::find(over, at) != over.end() ||
+                                         std::ranges::find(over, at - rank) != over.end();
+    if (!sums) return std::nullopt;  // reductions over other axes are movement's
+    effect.out.reset();
     return effect;
   }
   return std::nullopt;

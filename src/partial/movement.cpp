@@ -79,8 +79,9 @@ std::optional<Effect> concat(Tracker& tracker, const Node& node) {
       continue;
     }
     if (tracker.dim(input, model.axis) < 0) return std::nullopt;
-    const Tracked tracked = tracker.pin(input, model.axis);
-    if (tracked.axis != model.axis) return std::nullopt;
+    const Tracked* known = tracker.pin(input, model.axis);
+    if (known == nullptr || known->axis != model.axis) return std::nullopt;
+    const Tracked tracked = *known;
     effect.role.operands[i].kind = Kind::kChannels;
     if (model.axis != *axis) {
       if (!tracker.tie(model, tracked)) return std::nullopt;
@@ -110,7 +111,7 @@ std::optional<Effect> product(Tracker& tracker, const Node& node) {
   for (size_t i = 0; i < 2; ++i) {
     const ValueId input = node.inputs[i];
     const Type& type = tracker.type(input);
-    if (!type.has_rank()) return std::nullopt;
+    if (!type.has_rank() || type.rank() < 2) return std::nullopt;  // a vector's axes stand elsewhere
     if (!tracker.tracked(input)) continue;
     Tracked tracked = *tracker.tracked(input);
     const size_t at = tracked.axis + rank - type.rank();

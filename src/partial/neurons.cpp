@@ -425,6 +425,7 @@ void Finder::match_parameters(uint32_t set, const Members& members) {
   std::vector<Rows> rows;
   bool all_equal = true;
   for (const auto& [m, id] : members) {
+    if (!channels_[m].tracked[index(models_[m].graph.node(id).outputs[0])]) continue;  // made of all channels
     const Tracked& out = made_by(channels_[m], models_[m], id);
     const std::vector<Matrix> parameters = parameters_of(m, id);
     Rows row;

@@ -76,8 +76,10 @@ std::optional<Effect> reshape_effect(Tracker& tracker, NodeId id) {
     if (target == nullptr || node.int_or("allowzero", 0) != 0) return std::nullopt;
     const auto entries = target->as_int64s();
     if (entries.size() != out.rank()) return std::nullopt;
-    // An entry 0 copies the input's dimension of the same index, which must not be that of the channels.
-    if (in.axis < entries.size() && in.axis != place->axis && entries[in.axis] == 0) return std::nullopt;
+    // An entry 0 copies the input's dimension of the same index: the channels' for theirs, and for no other.
+    if (in.axis != place->axis &&
+        (entries[place->axis] == 0 || (in.axis < entries.size() && entries[in.axis] == 0)))
+      return std::nullopt;
     effect.role.operands[1] = {Kind::kTarget, place->axis, place->unit};
   }
   effect.out = Tracked{place->axis, place->unit, in.channels, false};

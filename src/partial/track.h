@@ -28,8 +28,9 @@ class Tracker {
 
   // New channels that `node` makes (kNoNode: nobody does) along an axis of `size` elements.
   Tracked make(NodeId node, size_t axis, int64_t size, bool pinned);
-  // Channels of a value that is not tracked yet; they are pinned.
-  const Tracked& pin(ValueId value, size_t axis);
+  // The channels of a value; one that is not tracked yet gets pinned ones along `axis`. nullptr where nobody
+  // can have some of them alone: a constant, or what a node makes of all channels of its operand.
+  const Tracked* pin(ValueId value, size_t axis);
   void set(ValueId value, Tracked tracked) { channels_.tracked[index(value)] = std::move(tracked); }
   // Ties the channels of two values of the same axis together; false when they differ in number or unit.
   bool tie(const Tracked& a, const Tracked& b);
@@ -40,6 +41,7 @@ class Tracker {
   uint32_t find(uint32_t channel);
   void visit(NodeId id);
   bool has_duplicates(const Tracked& tracked);
+  bool joins_one_batch(NodeId id);
 
   const Graph& graph_;
   Learnt& learnt_;
