@@ -72,6 +72,34 @@ void Forms::give(ValueId value, const std::vector<uint32_t>& pieces, ValueId ten
   forms_[index(value)].push_back({pieces, tensor});
 }
 
+void Forms::give_groups(ValueId value, const std::vector<std::vector<uint32_t>>& groups,
+                        const std::vector<ValueId>& tensors, bool as_pieces) {
+  std::vector<uint32_t> order;
+  for (const auto& group : groups) order.insert(order.end(), group.begin(), group.end());
+  if (as_pieces || std::ranges::is_sorted(order)) {
+    for (size_t g = 0; g < groups.size(); ++g) give(value, groups[g], tensors[g]);
+    return;
+  }
+  const auto axis = static_cast<int64_t>(tracked(value).axis);
+  const Arrangement& whole = arrangement(value);
+  const auto all = whole.all();
+  const ValueId joined =
+      add_node(value, make_node("Concat", tensors, {{"axis", axis, {}}}), part_type(value, all));
+  // Where each channel of the arrangement is in the groups.
+  std::vector<uint32_t> start(order.size()), places;
+  uint32_t next = 0;
+  for (const uint32_t piece : order) {
+    start[piece] = next;
+    next += static_cast<uint32_t>(whole.pieces[piece].positions.size());
+  }
+  for (const uint32_t piece : all)
+    for (uint32_t k = 0; k < whole.pieces[piece].positions.size(); ++k) places.push_back(start[piece] + k);
+  const ValueId indices = add_constant(graph_.value(value).name + "_order",
+                                       Weight::int64s(entries_of(places, tracked(value).unit)));
+  give(value, all,
+       add_node(value, make_node("Gather", {joined, indices}, {{"axis", axis, {}}}), part_type(value, all)));
+}
+
 const Forms::Form* Forms::find(ValueId value, const std::vector<uint32_t>& pieces) const {
   const auto known = forms_.find(index(value));
   if (known == forms_.end()) return nullptr;

@@ -26,6 +26,10 @@ class Forms {
   // The nodes that made `value` are replaced: only what was given has it.
   bool is_replaced(ValueId value) const { return replaced_.contains(index(value)); }
   void give(ValueId value, const std::vector<uint32_t>& pieces, ValueId tensor);
+  // All of the value in groups of pieces that need not lie together. Unless single pieces will be asked for,
+  // they are brought into the order of the arrangement at once.
+  void give_groups(ValueId value, const std::vector<std::vector<uint32_t>>& groups,
+                   const std::vector<ValueId>& tensors, bool as_pieces);
   // These pieces of the value, in this order.
   ValueId get(ValueId value, const std::vector<uint32_t>& pieces);
   // All of it in its own order.

@@ -40,7 +40,7 @@ void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& s
     for (uint32_t m = 0; m < sharing.size(); ++m) {
       const auto found = sharing[m].layers.find(set.nodes[m]);
       if (found == sharing[m].layers.end()) continue;
-      rows |= found->second.runs.size() > 1;
+      rows |= found->second.groups.size() > 1;
       for (const auto& line : found->second.blocks)
         blocks |= std::ranges::any_of(line, [&](SharerId id) { return id != line.front(); });
     }

@@ -282,23 +282,24 @@ void Rewriter::rewrite_layer(NodeId id) {
   const LayerSharing& sharing = sharing_.layers.at(id);
   const ValueId out = graph_.node(id).outputs[0];
   const std::string name = graph_.node(id).name;
+  std::vector<Pieces> groups = sharing.groups;
   // Columns of a table stay apart: some of its rows may be shared in one, see tables.h.
-  std::vector<Pieces> runs = sharing.runs;
   if (role(id).layer.weight_input == 0) {
-    runs.clear();
-    for (const uint32_t piece : sharing.rows.all()) runs.push_back({piece});
+    groups.clear();
+    for (const uint32_t piece : sharing.rows.all()) groups.push_back({piece});
   }
-  for (const Pieces& rows : runs) {
+  std::vector<ValueId> tensors;
+  for (const Pieces& rows : groups) {
     const auto& line = sharing.blocks[rows.front()];
     // Columns that are shared by the same models are read together, what nobody shares last.
-    std::map<SharerId, Pieces, std::greater<>> groups;
-    for (uint32_t c = 0; c < line.size(); ++c) groups[line[c]].push_back(c);
+    std::map<SharerId, Pieces, std::greater<>> parts;
+    for (uint32_t c = 0; c < line.size(); ++c) parts[line[c]].push_back(c);
     // The bias belongs to a part that is shared by the same models: else it would be stored with each of
     // them.
     const SharerId bias = sharing.bias.empty() ? kAlone : sharing.bias[rows.front()];
-    const SharerId owner = groups.contains(bias) ? bias : groups.begin()->first;
+    const SharerId owner = parts.contains(bias) ? bias : parts.begin()->first;
     ValueId sum = kNoValue;
-    for (const auto& [sharers, columns] : groups) {
+    for (const auto& [sharers, columns] : parts) {
       const ValueId part = layer_part(id, rows, columns, sharers == owner);
       if (sum == kNoValue) {
         sum = part;
@@ -312,8 +313,9 @@ void Rewriter::rewrite_layer(NodeId id) {
       add.outputs = {sum};
       graph_.add_node(std::move(add));
     }
-    forms_.give(out, rows, sum);
+    tensors.push_back(sum);
   }
+  forms_.give_groups(out, groups, tensors, in_pieces_[index(out)]);
 }
 
 // `tensor` takes the place of `old` for everybody who still reads it, under its name if it is an output.

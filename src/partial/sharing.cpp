@@ -57,49 +57,36 @@ Arrangement as_they_are(const Tracked& tracked) {
   return result;
 }
 
+// Parameters of a channel that are worth many pieces (a depthwise filter).
+constexpr size_t kFewPieces = 16, kLargeParameterBytes = 32;
 // Rows with this many times the bytes of their bias stay together though the bias is shared in another way.
 constexpr size_t kNegligibleBias = 256;
 
-// Neighbouring row pieces whose blocks are shared alike become one run, unless some model that shares one of
-// them has them otherwise: it would store them apart.
-void join_rows(const std::vector<LayerSharing*>& members, bool with_bias) {
-  const auto are_alike = [&](const LayerSharing& sharing, size_t r) {
-    return sharing.blocks[r] == sharing.blocks[r - 1] &&
-           (!with_bias || sharing.bias[r] == sharing.bias[r - 1]);
+// Row pieces whose blocks are shared alike, in every model that shares them, become one group; so do those
+// that nobody shares.
+void group_rows(const std::vector<LayerSharing*>& members, bool with_bias) {
+  using Line = std::pair<std::vector<SharerId>, SharerId>;
+  const auto line_of = [&](const LayerSharing& sharing, size_t r) {
+    return Line(sharing.blocks[r], with_bias ? sharing.bias[r] : kAlone);
   };
-  const auto is_shared = [](const std::vector<SharerId>& line) {
-    return std::ranges::any_of(line, [](SharerId id) { return id != kAlone; });
+  const auto is_shared = [](const Line& line) {
+    return line.second != kAlone || std::ranges::any_of(line.first, [](SharerId id) { return id != kAlone; });
   };
-  using Pair = std::pair<SegmentId, SegmentId>;
-  const auto pairs_of = [&](const LayerSharing& sharing) {
-    std::set<Pair> pairs;
-    for (size_t r = 1; r < sharing.blocks.size(); ++r)
-      if (are_alike(sharing, r))
-        pairs.emplace(sharing.rows.pieces[r - 1].segment, sharing.rows.pieces[r].segment);
-    return pairs;
-  };
-  std::vector<std::set<Pair>> pairs;
-  for (const LayerSharing* member : members) pairs.push_back(pairs_of(*member));
-  const auto is_joined_everywhere = [&](const Pair& pair) {
-    for (size_t i = 0; i < members.size(); ++i)
-      for (size_t r = 0; r < members[i]->blocks.size(); ++r) {
-        const SegmentId segment = members[i]->rows.pieces[r].segment;
-        if ((segment == pair.first || segment == pair.second) &&
-            (is_shared(members[i]->blocks[r]) || (with_bias && members[i]->bias[r] != kAlone)) &&
-            !pairs[i].contains(pair))
-          return false;
-      }
-    return true;
-  };
-  for (LayerSharing* member : members)
+  std::map<SegmentId, std::vector<std::pair<size_t, Line>>> how;  // by member that shares it
+  for (size_t i = 0; i < members.size(); ++i)
+    for (size_t r = 0; r < members[i]->blocks.size(); ++r)
+      if (Line line = line_of(*members[i], r); is_shared(line))
+        how[members[i]->rows.pieces[r].segment].emplace_back(i, std::move(line));
+  for (LayerSharing* member : members) {
+    std::map<std::vector<std::pair<size_t, Line>>, size_t> groups;
     for (uint32_t r = 0; r < member->blocks.size(); ++r) {
-      const auto& pieces = member->rows.pieces;
-      const bool joined =
-          r > 0 && member->blocks[r] == member->blocks[r - 1] &&
-          (!is_shared(member->blocks[r]) || is_joined_everywhere({pieces[r - 1].segment, pieces[r].segment}));
-      if (!joined) member->runs.emplace_back();
-      member->runs.back().push_back(r);
+      const bool shared = is_shared(line_of(*member, r));
+      const auto& key = shared ? how.at(member->rows.pieces[r].segment) : decltype(how)::mapped_type{};
+      const auto [it, added] = groups.try_emplace(key, member->groups.size());
+      if (added) member->groups.emplace_back();
+      member->groups[it->second].push_back(r);
     }
+  }
 }
 
 class SharedBlocks {
@@ -184,7 +171,7 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
         layer.bias != kNoValue && weight(member.model, layer.weight)->byte_size() <
                                       kNegligibleBias * weight(member.model, layer.bias)->byte_size();
   }
-  join_rows(sharings, with_bias);
+  group_rows(sharings, with_bias);
   for (Member& member : members)
     if (in_pieces(member)) result_[member.model].layers.emplace(member.node, std::move(member.sharing));
 }
@@ -217,7 +204,15 @@ void SharedBlocks::compare_parameters(const AlignedSet& set) {
     for (const Piece& piece : arrangement.pieces)
       comparison.add(m, {piece.segment, kOperand + static_cast<SegmentId>(i)}, digest_of(matrix, piece, {0}));
   }
-  // Where one model has to take them apart, all do.
+  // Where one model has to take them apart, all do; but not into many pieces for the sake of a few bytes.
+  const auto is_worth_it = [&](const Parameter& parameter) {
+    const Node& node = models_[parameter.model].graph.node(set.nodes[parameter.model]);
+    const WeightPtr& constant = weight(parameter.model, node.inputs[parameter.operand]);
+    const Tracked& out = *channels_[parameter.model].tracked[index(node.outputs[0])];
+    return parameter.arrangement.pieces.size() <= kFewPieces ||
+           constant->byte_size() >= kLargeParameterBytes * out.channels.size();
+  };
+  if (!std::ranges::all_of(parameters, is_worth_it)) return;
   const bool mixed = std::ranges::any_of(parameters, [&](const Parameter& parameter) {
     std::set<SharerId> seen;
     for (const Piece& piece : parameter.arrangement.pieces)

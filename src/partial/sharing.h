@@ -19,7 +19,7 @@ struct LayerSharing {
   std::vector<std::vector<SharerId>> blocks;  // [row piece][column piece]
   std::vector<SharerId> bias;                 // [row piece]; empty without a bias
   // Row pieces that read all columns in the same way, in all models that share them: they stay one weight.
-  std::vector<std::vector<uint32_t>> runs;
+  std::vector<std::vector<uint32_t>> groups;
 };
 
 // Of one model.
