@@ -282,12 +282,7 @@ void Rewriter::rewrite_layer(NodeId id) {
   const LayerSharing& sharing = sharing_.layers.at(id);
   const ValueId out = graph_.node(id).outputs[0];
   const std::string name = graph_.node(id).name;
-  std::vector<Pieces> groups = sharing.groups;
-  // Columns of a table stay apart: some of its rows may be shared in one, see tables.h.
-  if (role(id).layer.weight_input == 0) {
-    groups.clear();
-    for (const uint32_t piece : sharing.rows.all()) groups.push_back({piece});
-  }
+  const std::vector<Pieces>& groups = sharing.groups;
   std::vector<ValueId> tensors;
   for (const Pieces& rows : groups) {
     const auto& line = sharing.blocks[rows.front()];

@@ -89,6 +89,24 @@ void group_rows(const std::vector<LayerSharing*>& members, bool with_bias) {
   }
 }
 
+// The features of a table stay together where the same models have them: what these share of the entries of
+// the vocabulary is found later (tables.h).
+void group_features(const std::vector<LayerSharing*>& members) {
+  std::map<SegmentId, std::vector<size_t>> owners;
+  for (size_t i = 0; i < members.size(); ++i)
+    for (const Piece& piece : members[i]->rows.pieces) owners[piece.segment].push_back(i);
+  for (LayerSharing* member : members) {
+    std::map<std::vector<size_t>, size_t> groups;
+    member->groups.clear();
+    for (uint32_t r = 0; r < member->rows.pieces.size(); ++r) {
+      const auto [it, added] =
+          groups.try_emplace(owners.at(member->rows.pieces[r].segment), member->groups.size());
+      if (added) member->groups.emplace_back();
+      member->groups[it->second].push_back(r);
+    }
+  }
+}
+
 class SharedBlocks {
  public:
   SharedBlocks(const std::vector<Model>& models, const std::vector<Channels>& channels,
@@ -172,6 +190,8 @@ void SharedBlocks::compare_layers(const AlignedSet& set) {
                                       kNegligibleBias * weight(member.model, layer.bias)->byte_size();
   }
   group_rows(sharings, with_bias);
+  if (!members.empty() && role(members.front().model, members.front().node).layer.weight_input == 0)
+    group_features(sharings);
   for (Member& member : members)
     if (in_pieces(member)) result_[member.model].layers.emplace(member.node, std::move(member.sharing));
 }
