@@ -36,9 +36,13 @@ ValueId table_of(const Graph& graph, NodeId id) {
   const WeightPtr& weight = graph.value(node.inputs[0]).weight;
   const Type& ids = graph.value(node.inputs[1]).type;
   if (weight == nullptr || !is_float(weight->dtype()) || bit_width(weight->dtype()) < 8 ||
-      weight->dims().size() != 2 || weight->dims()[0] < 2 || graph.value(node.inputs[1]).weight != nullptr ||
-      graph.uses(node.inputs[0]).size() != 1 || !ids.is_tensor() ||
-      (ids.dtype != DType::kInt64 && ids.dtype != DType::kInt32))
+      weight->dims().size() != 2 || weight->dims()[0] < 2 || graph.uses(node.inputs[0]).size() != 1 ||
+      !ids.is_tensor() || (ids.dtype != DType::kInt64 && ids.dtype != DType::kInt32))
+    return kNoValue;
+  // Constant indices are mapped here: they must be right.
+  const auto in_range = [&](int64_t row) { return row >= -weight->dims()[0] && row < weight->dims()[0]; };
+  if (const WeightPtr& constant = graph.value(node.inputs[1]).weight;
+      constant != nullptr && !std::ranges::all_of(constant->as_int64s(), in_range))
     return kNoValue;
   return node.inputs[0];
 }
@@ -145,7 +149,13 @@ void read_merged(Graph& graph, NodeId id, const WeightPtr& table, const std::vec
   const ValueId ids = graph.node(id).inputs[1];
   const Type type = graph.value(ids).type;
   ValueId index;
-  if (is_identity(places)) {
+  if (const WeightPtr& constant = graph.value(ids).weight; constant != nullptr) {
+    std::vector<int64_t> moved;
+    for (const int64_t row : constant->as_int64s())
+      moved.push_back(places[static_cast<size_t>(row < 0 ? row + static_cast<int64_t>(places.size()) : row)]);
+    index = graph.add_constant(name + "_rows" + std::to_string(graph.value_count()),
+                               Weight::reshape(Weight::int64s(moved), constant->dims()));
+  } else if (is_identity(places)) {
     const auto size = static_cast<int64_t>(places.size());
     WeightPtr width = type.dtype == DType::kInt64 ? Weight::int64_scalar(size) : int32_scalar(size);
     const ValueId entries =
