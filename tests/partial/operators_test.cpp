@@ -121,12 +121,15 @@ TEST(Operators, ABiasOfHigherRankBehindHeads) {
   expect_split(texts, false);
 }
 
-TEST(Operators, ModelsWithoutAnyChannel) {
+TEST(Operators, AxesWithoutAnyEntry) {
   std::vector<std::string> texts;
-  for (const Ids& ids : {kOne, kOther})
-    texts.push_back(head("float[N, 2, 5] x, float[N, 0, 5] e", "float[N, 4, 5] y, float[N, 0, 5] z",
-                         {weight("w", 1, ids, {1, 2}, 3), "float[0] s = {}"}) +
-                    "{ y = Conv <pads = [1, 1]> (x, w) \n z = BatchNormalization(e, s, s, s, s) }");
+  for (const auto& [ids, table] :
+       {std::pair{kOne, "float[3, 0] t = {}"}, std::pair{kOther, "float[4, 0] t = {}"}})
+    texts.push_back(
+        head("float[N, 2, 5] x, float[N, 0, 5] e, int64[N] i",
+             "float[N, 4, 5] y, float[N, 0, 5] z, float[N, 0] r",
+             {weight("w", 1, ids, {1, 2}, 3), "float[0] s = {}", table}) +
+        "{ y = Conv <pads = [1, 1]> (x, w) \n z = BatchNormalization(e, s, s, s, s) \n r = Gather(t, i) }");
   expect_split(texts, false);
 }
 
