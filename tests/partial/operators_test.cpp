@@ -136,9 +136,12 @@ TEST(Operators, AxesWithoutAnyEntry) {
 // A branch reads channels of the graph around it, and a value is an output in the middle.
 TEST(Operators, ReadersInsideABranchAndOutputs) {
   expect_right(
-      "float[N, 2, 5] x, bool p", "float[N, 4, 5] y, float[N, 4, 5] r, float[N, 4, 5] c, float[N, 2, 5] x",
-      "r = Relu(c) \n y = If (p) <then_branch = t () => (float[N, 4, 5] u) { u = Neg(r) }, else_branch = "
-      "e () => (float[N, 4, 5] v) { v = Add(c, r) }>");
+      "float[N, 2, 5] x, bool p",
+      "float[N, 4, 5] y, float[N, 4, 5] r, float[N, 4, 5] c, float[N, 2, 5] x, float[N, 1, 5] s, int64[3] h",
+      "s = ReduceSum(c, one) \n h = Shape(c) \n r = Relu(c) \n y = If (p) <then_branch = t () => (float[N, "
+      "4, 5] u) { u = Neg(r) }, else_branch = "
+      "e () => (float[N, 4, 5] v) { v = Add(c, r) }>",
+      {"int64[1] one = {1}"});
 }
 
 }  // namespace
