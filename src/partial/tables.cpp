@@ -36,8 +36,9 @@ ValueId table_of(const Graph& graph, NodeId id) {
   const WeightPtr& weight = graph.value(node.inputs[0]).weight;
   const Type& ids = graph.value(node.inputs[1]).type;
   if (weight == nullptr || !is_float(weight->dtype()) || bit_width(weight->dtype()) < 8 ||
-      weight->dims().size() != 2 || weight->dims()[0] < 2 || graph.uses(node.inputs[0]).size() != 1 ||
-      !ids.is_tensor() || (ids.dtype != DType::kInt64 && ids.dtype != DType::kInt32))
+      weight->dims().size() != 2 || weight->dims()[0] < 2 || weight->dims()[1] < 1 ||
+      graph.uses(node.inputs[0]).size() != 1 || !ids.is_tensor() ||
+      (ids.dtype != DType::kInt64 && ids.dtype != DType::kInt32))
     return kNoValue;
   // Constant indices are mapped here: they must be right.
   const auto in_range = [&](int64_t row) { return row >= -weight->dims()[0] && row < weight->dims()[0]; };

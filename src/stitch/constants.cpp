@@ -37,6 +37,10 @@ void store_constants_once(Graph& graph) {
     ValueId replacement = kNoValue;
     for (const ValueId candidate : same)
       if (graph.value(candidate).type == graph.value(id).type) replacement = candidate;
+    if (replacement == kNoValue && weight->element_count() == 0) {
+      same.push_back(id);  // nothing is stored, and the entry 0 of a shape means something else to Reshape
+      continue;
+    }
     if (replacement == kNoValue) {
       const ValueId shape =
           graph.add_constant(graph.value(id).name + "/shape", Weight::int64s(weight->dims()));

@@ -121,21 +121,27 @@ TEST(Operators, ABiasOfHigherRankBehindHeads) {
   expect_split(texts, false);
 }
 
-TEST(Operators, ModelsWithoutAnyChannel) {
+TEST(Operators, AxesWithoutAnyEntry) {
   std::vector<std::string> texts;
-  for (const Ids& ids : {kOne, kOther})
-    texts.push_back(head("float[N, 2, 5] x, float[N, 0, 5] e", "float[N, 4, 5] y, float[N, 0, 5] z",
-                         {weight("w", 1, ids, {1, 2}, 3), "float[0] s = {}"}) +
-                    "{ y = Conv <pads = [1, 1]> (x, w) \n z = BatchNormalization(e, s, s, s, s) }");
+  for (const auto& [ids, table] :
+       {std::pair{kOne, "float[3, 0] t = {}"}, std::pair{kOther, "float[4, 0] t = {}"}})
+    texts.push_back(
+        head("float[N, 2, 5] x, float[N, 0, 5] e, int64[N] i",
+             "float[N, 4, 5] y, float[N, 0, 5] z, float[N, 0] r",
+             {weight("w", 1, ids, {1, 2}, 3), "float[0] s = {}", table}) +
+        "{ y = Conv <pads = [1, 1]> (x, w) \n z = BatchNormalization(e, s, s, s, s) \n r = Gather(t, i) }");
   expect_split(texts, false);
 }
 
 // A branch reads channels of the graph around it, and a value is an output in the middle.
 TEST(Operators, ReadersInsideABranchAndOutputs) {
   expect_right(
-      "float[N, 2, 5] x, bool p", "float[N, 4, 5] y, float[N, 4, 5] r, float[N, 4, 5] c, float[N, 2, 5] x",
-      "r = Relu(c) \n y = If (p) <then_branch = t () => (float[N, 4, 5] u) { u = Neg(r) }, else_branch = "
-      "e () => (float[N, 4, 5] v) { v = Add(c, r) }>");
+      "float[N, 2, 5] x, bool p",
+      "float[N, 4, 5] y, float[N, 4, 5] r, float[N, 4, 5] c, float[N, 2, 5] x, float[N, 1, 5] s, int64[3] h",
+      "s = ReduceSum(c, one) \n h = Shape(c) \n r = Relu(c) \n y = If (p) <then_branch = t () => (float[N, "
+      "4, 5] u) { u = Neg(r) }, else_branch = "
+      "e () => (float[N, 4, 5] v) { v = Add(c, r) }>",
+      {"int64[1] one = {1}"});
 }
 
 }  // namespace
