@@ -1,6 +1,6 @@
 #include "partial/rewrite.h"
 
-#include "partial/forms.h"
+#include "partial/rewriter.h"
 
 #include <algorithm>
 #include <functional>
@@ -9,61 +9,18 @@
 namespace mts::partial {
 namespace {
 
-using Kind = NodeRole::Kind;
-using Pieces = std::vector<uint32_t>;
-
-// Of constants that are made up (contract 3).
-constexpr size_t kGeneratedBytes = 1024;
-
-class Rewriter {
- public:
-  Rewriter(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
-           const ModelSharing& sharing)
-      : graph_(model.graph),
-        channels_(channels),
-        sharing_(sharing),
-        forms_(graph_, channels, segments, number) {}
-  Result<bool> run();
-
- private:
-  const NodeRole& role(NodeId id) const { return channels_.roles[index(id)]; }
-  bool must_change(NodeId id);
-  void find_wanted(const std::vector<NodeId>& order);
-  void rewrite_layer(NodeId id);
-  ValueId layer_part(NodeId id, const Pieces& rows, const Pieces& columns, bool bias);
-  // The first operand that has channels.
-  ValueId channel_operand(NodeId id) const;
-  void rewrite_each(NodeId id);
-  bool is_splittable_norm(NodeId id) const;
-  ValueId ones(ValueId like, int64_t width);
-  void rewrite_norm(NodeId id);
-  void rewrite_join(NodeId id);
-  // The node on some pieces; its output has `pieces` of the value that it made.
-  ValueId on_pieces(NodeId id, const Pieces& pieces);
-  ValueId part_of_constant(ValueId constant, size_t axis, int64_t unit,
-                           const std::vector<uint32_t>& positions);
-  void replace_outputs();
-  void keep_name(ValueId old, ValueId tensor);
-
-  Graph& graph_;
-  const Channels& channels_;
-  const ModelSharing& sharing_;
-  Forms forms_;
-  std::vector<bool> in_pieces_;  // by value: somebody reads single pieces of it
-  std::vector<NodeId> replaced_;
-  std::map<std::tuple<size_t, size_t, std::vector<uint32_t>>, ValueId> constants_;
-};
-
 bool reads_apart(const std::vector<SharerId>& line) {
   return std::ranges::any_of(line, [&](SharerId id) { return id != line.front(); });
 }
 
+}  // namespace
+
 bool Rewriter::must_change(NodeId id) {
   const Node& node = graph_.node(id);
-  if (role(id).kind == Kind::kOpaque) return false;
+  if (role(id).kind == NodeRole::Kind::kOpaque) return false;
   for (const ValueId out : node.outputs)
     if (out != kNoValue && forms_.is_changed(out)) return true;
-  if (role(id).kind == Kind::kLayer)
+  if (role(id).kind == NodeRole::Kind::kLayer)
     return role(id).layer.splits_columns && forms_.is_changed(node.inputs[0]);
   for (size_t i = 0; i < node.inputs.size(); ++i)
     if (role(id).operands[i].kind == OperandRole::Kind::kChannels && forms_.is_changed(node.inputs[i]))
@@ -77,14 +34,15 @@ void Rewriter::find_wanted(const std::vector<NodeId>& order) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Node& node = graph_.node(*it);
     const NodeRole& what = role(*it);
-    if (sharing_.mixed.contains(*it) && (what.kind == Kind::kEach || is_splittable_norm(*it)))
+    if (sharing_.mixed.contains(*it) && (what.kind == NodeRole::Kind::kEach || is_splittable_norm(*it)))
       in_pieces_[index(node.outputs[0])] = true;
-    if (what.kind == Kind::kLayer) {
+    if (what.kind == NodeRole::Kind::kLayer) {
       const auto sharing = sharing_.layers.find(*it);
       if (what.layer.splits_columns && sharing != sharing_.layers.end() &&
           std::ranges::any_of(sharing->second.blocks, reads_apart))
         in_pieces_[index(node.inputs[0])] = true;
-    } else if ((what.kind == Kind::kEach || what.kind == Kind::kJoin) && in_pieces_[index(node.outputs[0])]) {
+    } else if ((what.kind == NodeRole::Kind::kEach || what.kind == NodeRole::Kind::kJoin) &&
+               in_pieces_[index(node.outputs[0])]) {
       for (size_t i = 0; i < node.inputs.size(); ++i)
         if (what.operands[i].kind == OperandRole::Kind::kChannels) in_pieces_[index(node.inputs[i])] = true;
     }
@@ -155,77 +113,11 @@ void Rewriter::rewrite_each(NodeId id) {
   }
   if (sharing_.mixed.contains(id) && is_splittable_norm(id)) return rewrite_norm(id);
   const Pieces all = forms_.arrangement(out).all();
-  if (role(id).kind == Kind::kEach && in_pieces_[index(out)]) {
+  if (role(id).kind == NodeRole::Kind::kEach && in_pieces_[index(out)]) {
     for (const uint32_t piece : all) forms_.give(out, {piece}, on_pieces(id, {piece}));
   } else {
     forms_.give(out, all, on_pieces(id, all));
   }
-}
-
-// A normalisation over the channels whose scale and shift can be applied to pieces afterwards. Beyond the
-// size of a generated constant its own (unit) scale would cost more than is gained.
-bool Rewriter::is_splittable_norm(NodeId id) const {
-  const Node& node = graph_.node(id);
-  return role(id).kind == Kind::kWhole && node.inputs.size() > 1 && node.inputs[1] != kNoValue &&
-         graph_.value(node.inputs[1]).weight != nullptr &&
-         graph_.value(node.inputs[1]).weight->dtype() == DType::kFloat32;
-}
-
-// A vector of ones; a large one is not stored.
-ValueId Rewriter::ones(ValueId like, int64_t width) {
-  const std::string name = graph_.value(like).name + "_one";
-  const bool small = static_cast<size_t>(width) * sizeof(float) <= kGeneratedBytes;
-  const int64_t stored = small ? width : 1;
-  const ValueId one = forms_.add_constant(
-      name, Weight::floats(std::vector<float>(static_cast<size_t>(stored), 1.0f), {stored}));
-  if (small) return one;
-  Node expand;
-  expand.op_type = "Expand";
-  expand.name = name;
-  expand.inputs = {one, forms_.add_constant(name + "_width", Weight::int64s(std::vector<int64_t>{width}))};
-  const ValueId out = forms_.add_value(name, Type::tensor(DType::kFloat32, {Dim::known(width)}));
-  expand.outputs = {out};
-  graph_.add_node(std::move(expand));
-  return out;
-}
-
-// y = LayerNormalization(x, scale, shift)  ->  n = LayerNormalization(x, 1); y_p = n_p * scale_p + shift_p
-void Rewriter::rewrite_norm(NodeId id) {
-  Node node = graph_.node(id);
-  const ValueId out = node.outputs[0], scale = node.inputs[1],
-                shift = node.inputs.size() > 2 ? node.inputs[2] : kNoValue;
-  const Arrangement& order = forms_.arrangement(out);
-  const auto& operand = role(id).operands[1];
-  const auto width = graph_.value(scale).weight->element_count();
-  node.inputs = {forms_.get(node.inputs[0], order.all()), ones(scale, width)};
-  const ValueId normalised = forms_.add_value(graph_.value(out).name, graph_.value(out).type);
-  node.outputs = {normalised};
-  Node split;
-  split.op_type = "Split";
-  split.name = node.name;
-  split.set("axis", static_cast<int64_t>(forms_.tracked(out).axis));
-  std::vector<int64_t> sizes;
-  for (const uint32_t piece : order.all()) {
-    sizes.push_back(static_cast<int64_t>(order.pieces[piece].positions.size()) * operand.unit);
-    split.outputs.push_back(forms_.add_value(graph_.value(out).name, forms_.part_type(out, {piece})));
-  }
-  split.inputs = {normalised, forms_.add_constant(graph_.value(out).name + "_split", Weight::int64s(sizes))};
-  for (const uint32_t piece : order.all()) {
-    ValueId value = split.outputs[piece];
-    for (const auto& [op, constant] : {std::pair{"Mul", scale}, std::pair{"Add", shift}}) {
-      if (constant == kNoValue) continue;
-      Node apply;
-      apply.op_type = op;
-      apply.name = node.name;
-      apply.inputs = {value, part_of_constant(constant, 0, operand.unit, order.pieces[piece].positions)};
-      value = forms_.add_value(graph_.value(out).name, forms_.part_type(out, {piece}));
-      apply.outputs = {value};
-      graph_.add_node(std::move(apply));
-    }
-    forms_.give(out, {piece}, value);
-  }
-  graph_.add_node(std::move(node));
-  graph_.add_node(std::move(split));
 }
 
 void Rewriter::rewrite_join(NodeId id) {
@@ -338,10 +230,10 @@ Result<bool> Rewriter::run() {
   for (const NodeId id : order) {
     if (!must_change(id)) continue;
     switch (role(id).kind) {
-      case Kind::kLayer:
+      case NodeRole::Kind::kLayer:
         rewrite_layer(id);
         break;
-      case Kind::kJoin:
+      case NodeRole::Kind::kJoin:
         rewrite_join(id);
         break;
       default:
@@ -369,8 +261,6 @@ Result<bool> Rewriter::run() {
   MTS_TRY(graph_.sort());
   return true;
 }
-
-}  // namespace
 
 Result<bool> rewrite(Model& model, uint32_t number, const Channels& channels, const Segments& segments,
                      const ModelSharing& sharing) {
