@@ -24,8 +24,7 @@ std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::
       make_plan(candidate->program, cost,
                 {.strategy = options.strategy, .allow_duplicates = options.strategy == Mode::kNetfuse});
   for (const WeightClasses::Class& one : classes.classes)
-    if (is_weight(one.weight->dtype()))
-      candidate->unique_bytes += one.weight->byte_size();
+    if (is_weight(one.weight->dtype())) candidate->unique_bytes += one.weight->byte_size();
   return candidate;
 }
 
