@@ -38,15 +38,16 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
     total.activation_bytes += work.activation_bytes;
     total.weight_bytes += work.weight_bytes;
     total.output_elements += work.output_elements;
+    total.kernel = work.kernel;
+    total.channels = work.channels;
+    total.dtype = work.dtype;
   }
   if (!lane.fused()) return cost.node(total);
   if (lane.option.strategy == Strategy::kBatch)
     total.weight_bytes /= static_cast<double>(lane.members.size());
-  const Node& node = program.node(column.members[lane.members.front()]);
-  const bool grouped =
-      lane.option.strategy == Strategy::kGroup && (node.is("Conv") || node.is("ConvTranspose"));
-  return cost.node(total, grouped ? cost.grouped_efficiency() : 1) +
-         lane.option.extra_launches * cost.launch();
+  if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kConvolution)
+    total.kernel = Kernel::kGroupedConvolution;
+  return cost.node(total) + lane.option.extra_launches * cost.launch();
 }
 
 std::vector<uint32_t> everyone(const Column& column) {

@@ -343,9 +343,10 @@ Plan Search::run() {
   decide();
   improve();
   Plan plan;
-  plan.predicted = total();
-  plan.predicted_apart = apart_cost_;
-  plan.predicted_sequential = sequential_cost_;
+  plan.predicted = total() + cost_.run();
+  plan.predicted_apart = apart_cost_ + cost_.run();
+  plan.predicted_sequential =
+      sequential_cost_ + cost_.run() * static_cast<Nanoseconds>(program_.models->size());
   plan.predicted_peak_bytes = predicted_peak_bytes(program_);
   const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
