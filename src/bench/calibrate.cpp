@@ -14,12 +14,13 @@ namespace mts {
 namespace calibration {
 namespace {
 
-constexpr size_t kProbes = 38;       // how many pairs are measured: for the progress and the time of each
+constexpr size_t kProbes = 46;       // how many pairs are measured: for the progress and the time of each
 constexpr double kLeastShare = 0.2;  // of a node's time that counts as work, whatever the dispatch cost
 
 // Widths with and without remainder in vectors of 8 and 16.
 constexpr int64_t kWidths[] = {3, 8, 12, 16, 24, 32, 64, 128};
-constexpr int64_t kGroupWidths[] = {1, 4, 6, 8, 12, 16, 32, 64};
+constexpr int64_t kGroupWidths[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64};
+constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
 // Bytes of three tensors that a sum reads and writes.
 constexpr double kWorkingSets[] = {96e3, 768e3, 3e6, 12e6, 96e6};
@@ -132,13 +133,29 @@ void Fitter::rates() {
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)
     conv(profile_.grouped_convolution, "grouped convolution", channels == 1 ? 32 : 4, channels);
+  for (const int64_t hidden : kHiddenSizes) {
+    const int64_t steps = 8;
+    const double node = node_seconds(
+        "recurrent " + std::to_string(hidden),
+        [&](int length) { return recurrent_chain(steps, hidden, length); }, 1, 3);
+    add(profile_.recurrent, hidden, 2.0 * static_cast<double>(steps * 6 * hidden * hidden),
+        without(profile_.dispatch_seconds, node));
+  }
+  // Of float16 one width: the share of the peak is taken to be that of float32.
+  const int64_t half_width = 64, half_rows = 16;
+  const double half = node_seconds(
+      "float16", [&](int length) { return half_matmul_chain(half_rows, half_width, length); }, 1, 3);
   double peak = 0;
   for (const auto& [curve, point] : rates) peak = std::max(peak, point.efficiency);
   profile_.flops[DType::kFloat32] = peak;
-  for (EfficiencyCurve* curve : {&profile_.matmul, &profile_.convolution, &profile_.grouped_convolution})
+  for (EfficiencyCurve* curve :
+       {&profile_.matmul, &profile_.convolution, &profile_.grouped_convolution, &profile_.recurrent})
     curve->clear();
   for (const auto& [curve, point] : rates)
     curve->push_back({point.channels, std::clamp(point.efficiency / peak, 1e-6, 1.0)});
+  profile_.flops[DType::kFloat16] = 2.0 * static_cast<double>(half_rows * half_width * half_width) /
+                                    without(matmul_dispatch_, half) /
+                                    efficiency_at(profile_.matmul, static_cast<double>(half_width));
 }
 
 void Fitter::views() {
@@ -164,8 +181,6 @@ void Fitter::views() {
   const ConvProbe plain{.groups = 1, .channels = 32, .size = 28, .kernel = 1};
   ConvProbe relu = plain, reshape = plain;
   relu.relu = reshape.reshape = true;
-  // With half the channels every other convolution does half the work: that much less is expected of a free
-  // view.
   const double image = 4.0 * static_cast<double>(plain.channels * plain.size * plain.size);
   const auto chain = [](const ConvProbe& what) {
     return [what](int length) { return conv_chain(what, length); };
@@ -177,7 +192,16 @@ void Fitter::views() {
              alone * 1e6, followed * 1e6, relaid * 1e6, (both - softmax) * 1e6, softmax * 1e6);
   const double pass = 2 * image / profile_.caches.front().bandwidth;
   profile_.fuses_elementwise = followed - alone < 0.5 * (profile_.dispatch_seconds + pass);
-  profile_.channels_last = relaid - alone > 0.5 * pass;
+  // With half the channels every other convolution does half the work.
+  profile_.channels_last = relaid - 0.75 * alone > 0.5 * pass;
+
+  const int64_t split_rows = 64, split_width = 64;
+  const double whole = node_seconds(
+      "product alone", [&](int length) { return matmul_chain(split_rows, split_width, length); }, 2, 18);
+  const double split = node_seconds(
+      "product and Split", [&](int length) { return split_matmul_chain(split_rows, split_width, length); }, 2,
+      18);
+  profile_.joins_in_place = split - whole < profile_.dispatch_seconds;
 }
 
 Result<DeviceProfile> Fitter::run() {

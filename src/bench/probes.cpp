@@ -9,6 +9,7 @@ namespace mts::calibration {
 namespace {
 
 constexpr int64_t kOpset = 18, kIrVersion = 9;
+constexpr char16_t kHalf = 0x2000;  // 2^-7 as float16
 
 Shape shape_of(const Dims& dims) {
   Shape shape;
@@ -27,18 +28,28 @@ std::vector<float> random_floats(int64_t count, float limit) {
 // Adds nodes one behind the other.
 class Chain {
  public:
-  explicit Chain(Dims dims) : dims_(std::move(dims)) {
+  explicit Chain(Dims dims, DType dtype = DType::kFloat32) : dims_(std::move(dims)), dtype_(dtype) {
     probe_.model.name = "probe";
     probe_.model.ir_version = kIrVersion;
     probe_.model.opsets[""] = kOpset;
-    last_ = graph().add_input("x", Type::tensor(DType::kFloat32, shape_of(dims_)));
-    const std::vector<float> values = random_floats(element_count(dims_), 1);
-    probe_.inputs.emplace_back(Tensor::of<float>(DType::kFloat32, dims_, values));
+    last_ = graph().add_input("x", Type::tensor(dtype_, shape_of(dims_)));
+    if (dtype_ == DType::kFloat16) {
+      const std::vector<uint16_t> values(static_cast<size_t>(element_count(dims_)), kHalf);
+      probe_.inputs.emplace_back(Tensor::of<uint16_t>(dtype_, dims_, values));
+    } else {
+      const std::vector<float> values = random_floats(element_count(dims_), 1);
+      probe_.inputs.emplace_back(Tensor::of<float>(dtype_, dims_, values));
+    }
   }
 
   ValueId last() const { return last_; }
   ValueId& last_value() { return last_; }
   ValueId weight(const Dims& dims, float limit) {
+    if (dtype_ == DType::kFloat16) {
+      const std::u16string values(static_cast<size_t>(element_count(dims)), kHalf);
+      std::string bytes(reinterpret_cast<const char*>(values.data()), 2 * values.size());
+      return graph().add_constant(next("w"), Weight::from_bytes(dtype_, dims, own_bytes(std::move(bytes))));
+    }
     return graph().add_constant(next("w"), Weight::floats(random_floats(element_count(dims), limit), dims));
   }
   ValueId sizes(const Dims& dims) { return graph().add_constant(next("s"), Weight::int64s(dims)); }
@@ -50,10 +61,25 @@ class Chain {
     node.op_type = std::move(op);
     node.name = next("n");
     node.inputs = std::move(inputs);
-    last_ = graph().add_value(next("v"), Type::tensor(DType::kFloat32, shape_of(dims)));
+    last_ = graph().add_value(next("v"), Type::tensor(dtype_, shape_of(dims)));
     node.outputs = {last_};
     for (auto& [name, value] : attributes) node.set(std::move(name), std::move(value));
     graph().add_node(std::move(node));
+  }
+  // The last value in two halves along the first axis, and their Concat.
+  void split_and_join() {
+    const ValueId lengths = sizes({dims_[0] / 2, dims_[0] / 2});
+    Dims half = dims_;
+    half[0] /= 2;
+    Node split;
+    split.op_type = "Split";
+    split.name = next("n");
+    split.inputs = {last_, lengths};
+    for (int i = 0; i < 2; ++i)
+      split.outputs.push_back(graph().add_value(next("v"), Type::tensor(dtype_, shape_of(half))));
+    const std::vector<ValueId> parts = split.outputs;
+    graph().add_node(std::move(split));
+    add("Concat", parts, Dims(dims_), {{"axis", int64_t{0}}});
   }
   Probe finish() {
     graph().add_output(last_);
@@ -66,18 +92,47 @@ class Chain {
 
   Probe probe_;
   Dims dims_;
+  DType dtype_;
   ValueId last_ = kNoValue;
   int names_ = 0;
 };
 
 }  // namespace
 
-Probe matmul_chain(int64_t rows, int64_t width, int length) {
+namespace {
+
+Probe products(int64_t rows, int64_t width, int length, DType dtype, bool split) {
   const Dims dims{rows, width};
-  Chain chain(dims);
+  Chain chain(dims, dtype);
   for (int i = 0; i < length; ++i) {
     const ValueId w = chain.weight({width, width}, std::sqrt(3.0f / static_cast<float>(width)));
     chain.add("MatMul", {chain.last(), w}, dims);
+    if (split) chain.split_and_join();
+  }
+  return chain.finish();
+}
+
+}  // namespace
+
+Probe matmul_chain(int64_t rows, int64_t width, int length) {
+  return products(rows, width, length, DType::kFloat32, false);
+}
+Probe half_matmul_chain(int64_t rows, int64_t width, int length) {
+  return products(rows, width, length, DType::kFloat16, false);
+}
+Probe split_matmul_chain(int64_t rows, int64_t width, int length) {
+  return products(rows, width, length, DType::kFloat32, true);
+}
+
+Probe recurrent_chain(int64_t steps, int64_t hidden, int length) {
+  const Dims dims{steps, 1, hidden}, wide{steps, 1, 1, hidden};
+  Chain chain(dims);
+  const float limit = std::sqrt(3.0f / static_cast<float>(hidden));
+  for (int i = 0; i < length; ++i) {
+    const ValueId w = chain.weight({1, 3 * hidden, hidden}, limit),
+                  r = chain.weight({1, 3 * hidden, hidden}, limit);
+    chain.add("GRU", {chain.last(), w, r}, wide, {{"hidden_size", hidden}});
+    chain.add("Reshape", {chain.last(), chain.sizes(dims)}, dims);
   }
   return chain.finish();
 }

@@ -18,6 +18,12 @@ struct Probe {
 
 // x [rows, width] times `length` weights of [width, width].
 Probe matmul_chain(int64_t rows, int64_t width, int length);
+// The same of float16, and with the product split in two along the rows and put together again in between.
+Probe half_matmul_chain(int64_t rows, int64_t width, int length);
+Probe split_matmul_chain(int64_t rows, int64_t width, int length);
+
+// GRU of `hidden` units over x [steps, 1, hidden].
+Probe recurrent_chain(int64_t steps, int64_t hidden, int length);
 
 struct ConvProbe {
   int64_t groups = 1;

@@ -67,7 +67,7 @@ Work CostModel::work_of(const Node& node, std::span<const Type> operands, std::s
     work.channels = has_columns ? std::min(summed, size_of(outputs[0], outputs[0].rank() - 1)) : summed;
   } else if ((node.is("LSTM") || node.is("GRU") || node.is("RNN")) && operands.size() > 2) {
     work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(operands[1]) + element_count(operands[2]));
-    work.kernel = Kernel::kMatMul;
+    work.kernel = Kernel::kRecurrent;
     work.channels = operands[2].has_rank() && operands[2].rank() > 2 ? inner(2, 2) : 1;
   } else {
     work.flops = 4 * work.output_elements;
@@ -85,6 +85,8 @@ double CostModel::efficiency(const Work& work) const {
       return efficiency_at(profile_.convolution, work.channels);
     case Kernel::kGroupedConvolution:
       return efficiency_at(profile_.grouped_convolution, work.channels);
+    case Kernel::kRecurrent:
+      return efficiency_at(profile_.recurrent, work.channels);
   }
   return 1;
 }
@@ -113,6 +115,11 @@ Nanoseconds CostModel::copy(double bytes, int launches) const {
 
 Nanoseconds CostModel::run() const { return to_nanoseconds(profile_.run_seconds); }
 
-Nanoseconds CostModel::view() const { return to_nanoseconds(profile_.view_seconds); }
+Nanoseconds CostModel::inside(double others) const { return to_nanoseconds(others / bandwidth(others)); }
+
+Nanoseconds CostModel::view(const Type& type, double bytes) const {
+  const bool moves = profile_.channels_last && type.has_rank() && type.rank() >= 4;
+  return moves ? copy(bytes, 1) : to_nanoseconds(profile_.view_seconds);
+}
 
 }  // namespace mts

@@ -42,10 +42,12 @@ struct DeviceProfile {
   double copy_efficiency = 1;      // of Concat, Split and Transpose: share of the bandwidth that they reach
   double run_seconds = 0;          // fixed cost of a run of a model
   bool fuses_elementwise = false;  // elementwise steps run inside the step that feeds them
+  bool joins_in_place = false;     // Concat and Split along the first axis move nothing
   bool channels_last = false;      // of images: a Reshape between their batch and channels moves the bytes
   EfficiencyCurve matmul = {{1, 1}};               // by the least of the rows of the weight and its columns
   EfficiencyCurve convolution = {{1, 1}};          // by the least of input and output channels
   EfficiencyCurve grouped_convolution = {{1, 1}};  // the same within a group; 1: depthwise
+  EfficiencyCurve recurrent = {{1, 1}};            // by the hidden size
 
   double flops_of(DType dtype) const;  // of float32 where the type has no figure of its own
 };

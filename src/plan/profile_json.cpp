@@ -134,10 +134,11 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) reader.refuse("", "is no JSON");
   DeviceProfile profile;
-  if (reader.ok() && reader.object(json, "",
-                                   {"schema_version", "name", "kind", "sources", "flops", "memory", "cores",
-                                    "core_elements", "dispatch_seconds", "view_seconds", "copy_efficiency",
-                                    "run_seconds", "fuses_elementwise", "channels_last", "efficiency"})) {
+  if (reader.ok() &&
+      reader.object(json, "",
+                    {"schema_version", "name", "kind", "sources", "flops", "memory", "cores", "core_elements",
+                     "dispatch_seconds", "view_seconds", "copy_efficiency", "run_seconds",
+                     "fuses_elementwise", "joins_in_place", "channels_last", "efficiency"})) {
     if (json["schema_version"] != kSchemaVersion)
       reader.refuse("schema_version",
                     "this version of mts reads " + std::to_string(kSchemaVersion) + " only");
@@ -159,12 +160,14 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     profile.view_seconds = reader.number(json["view_seconds"], "view_seconds", true);
     profile.copy_efficiency = reader.number(json["copy_efficiency"], "copy_efficiency", false, 1);
     profile.run_seconds = reader.number(json["run_seconds"], "run_seconds", true);
+    profile.joins_in_place = reader.truth(json["joins_in_place"], "joins_in_place");
     profile.channels_last = reader.truth(json["channels_last"], "channels_last");
     profile.fuses_elementwise = reader.truth(json["fuses_elementwise"], "fuses_elementwise");
     const Json& curves = json["efficiency"];
-    if (reader.object(curves, "efficiency", {"matmul", "convolution", "grouped_convolution"})) {
+    if (reader.object(curves, "efficiency", {"matmul", "convolution", "grouped_convolution", "recurrent"})) {
       profile.matmul = read_curve(reader, curves["matmul"], "efficiency.matmul");
       profile.convolution = read_curve(reader, curves["convolution"], "efficiency.convolution");
+      profile.recurrent = read_curve(reader, curves["recurrent"], "efficiency.recurrent");
       profile.grouped_convolution =
           read_curve(reader, curves["grouped_convolution"], "efficiency.grouped_convolution");
     }
@@ -193,10 +196,12 @@ std::string to_json(const DeviceProfile& profile) {
   json["copy_efficiency"] = profile.copy_efficiency;
   json["run_seconds"] = profile.run_seconds;
   json["fuses_elementwise"] = profile.fuses_elementwise;
+  json["joins_in_place"] = profile.joins_in_place;
   json["channels_last"] = profile.channels_last;
   json["efficiency"] = {{"matmul", curve_json(profile.matmul)},
                         {"convolution", curve_json(profile.convolution)},
-                        {"grouped_convolution", curve_json(profile.grouped_convolution)}};
+                        {"grouped_convolution", curve_json(profile.grouped_convolution)},
+                        {"recurrent", curve_json(profile.recurrent)}};
   // What is not UTF-8 in a name is replaced rather than refused.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

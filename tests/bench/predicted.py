@@ -1,14 +1,16 @@
 """How well the cost model predicts: latency by the profile of this machine beside latency measured, on the bundled families.
 
     MTS_BINARY=build/release/tools/mts/mts python tests/bench/predicted.py [--profile FILE.json|NAME] [--seconds 1.5]
+        [--threads 0] [--statistic min|p50]
         [--families a,b] [--dump points.json] [-o results.md]
 
 In: models/families.json; a profile that `mts calibrate` wrote (made for the occasion when none is given).
 Out: Markdown: microseconds predicted and measured of each way, error = predicted / measured - 1, Spearman's rank
 correlation of latencies over all families and ways and of the speed-ups over sequential, and what the planner's choice
 costs: the fastest of auto, concat and sequential / auto, which contract 7 wants to be at least 0.95.
-Measured are the medians of `mts bench` (rows interleaved in one process, every row verified: what is not has no figure).
-Sizes that a symbol leaves open are 1 (first axis) or 64 to the model, and those of families.json to the measurement.
+Measured are the least latencies of `mts bench` (rows interleaved in one process, every row verified: what is not has no
+figure); --statistic p50 takes medians, which a machine with other work to do does not give.
+Sizes that a symbol leaves open are 1 (first axis) or 64 to the model, so they are that in the measurement.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = ["auto", "sequential", "concat", "netfuse"]
+FIRST_AXES = {"N", "batch", "batch_size"}
 ROWS = {"auto": "fused"}  # names of `mts bench` where they are others
 
 
@@ -35,7 +38,7 @@ def mts(*arguments: str) -> str:
     return done.stdout
 
 
-def microseconds(family: dict, profile: str, folder: Path, seconds: float) -> tuple[dict, dict]:
+def microseconds(family: dict, profile: str, folder: Path, options: argparse.Namespace) -> tuple[dict, dict]:
     """(predicted, measured), by way."""
     models = [f"models/{path}" for path in family["models"]]
     shared = [f"--share-input={name}" for name in family["share_inputs"]]
@@ -48,15 +51,15 @@ def microseconds(family: dict, profile: str, folder: Path, seconds: float) -> tu
         if way == "concat":
             predicted["sequential"] = report["predicted"]["latency_us_sequential"]
     ranges = [f"--range={name}={low}:{high}" for name, (low, high) in family["ranges"].items()]
-    dims = [f"--dim={symbol}={values[0]}" for symbol, values in family["dims"].items()]
+    dims = [f"--dim={symbol}={1 if symbol in FIRST_AXES else 64}" for symbol in family["dims"]]
     bench = json.loads(mts("bench", str(folder / f"{family['name']}.auto.onnx"), "--against", *models, "--json",
-                           f"--seconds={seconds}", *dims, *ranges))
+                           f"--seconds={options.seconds}", f"--threads={options.threads}", *dims, *ranges))
     rows = {row["name"]: row for row in bench["rows"]}
     measured = {}
     for way in WAYS:
         row = rows.get(ROWS.get(way, way), {})
         if "latency_ms" in row and row["verified"] is not False:
-            measured[way] = row["latency_ms"]["p50"] * 1e3
+            measured[way] = row["latency_ms"][options.statistic] * 1e3
     return predicted, measured
 
 
@@ -110,6 +113,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", help="of mts calibrate, or a name that --target knows")
     parser.add_argument("--seconds", type=float, default=1.5, help="of measuring, a family")
+    parser.add_argument("--threads", type=int, default=0, help="0: one a core")
+    parser.add_argument("--statistic", choices=["min", "p50"], default="min", help="of the latencies measured")
     parser.add_argument("--families", help="some of them, with commas between")
     parser.add_argument("--dump", type=Path, help="the figures as JSON")
     parser.add_argument("-o", "--output", type=Path)
@@ -122,13 +127,13 @@ def main() -> None:
         profile = arguments.profile
         if profile is None:
             profile = str(Path(folder) / "here.json")
-            mts("calibrate", "-o", profile)
+            mts("calibrate", "-o", profile, f"--threads={arguments.threads}")
         for family in families:
             print(f"{family['name']} ...", file=sys.stderr, flush=True)
-            points[family["name"]] = microseconds(family, profile, Path(folder), arguments.seconds)
+            points[family["name"]] = microseconds(family, profile, Path(folder), arguments)
     if arguments.dump:
         arguments.dump.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
-    text = "\n".join(summary(points) + ["", "Microseconds, medians:", ""] + table(points)) + "\n"
+    text = "\n".join(summary(points) + ["", f"Microseconds ({arguments.statistic} of those measured):", ""] + table(points)) + "\n"
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
     print(text)

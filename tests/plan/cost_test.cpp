@@ -113,10 +113,16 @@ TEST(Cost, PricesChangesOfPlacement) {
   const CostModel cost(kRound);
   EXPECT_EQ(cost.copy(1e5, 1), 1000 + 20'000) << "read and written, in the cache";
   EXPECT_EQ(cost.copy(1e6, 0), 2'000'000) << "read and written, in DRAM";
-  EXPECT_EQ(cost.view(), 100);
+  const Type image = floats({2, 8, 4, 4});
+  EXPECT_EQ(cost.view(image, 1e5), 100);
   DeviceProfile slow = kRound;
   slow.copy_efficiency = 0.5;
   EXPECT_EQ(CostModel(slow).copy(1e5, 1), 1000 + 40'000);
+  DeviceProfile channels_last = kRound;
+  channels_last.channels_last = true;
+  EXPECT_EQ(CostModel(channels_last).view(image, 1e5), 21'000) << "the bytes move";
+  EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
+  EXPECT_EQ(cost.inside(1e5), 10'000) << "no dispatch";
 }
 
 }  // namespace
