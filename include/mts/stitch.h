@@ -26,7 +26,7 @@ struct StitchOptions {
   bool independent_dims = false;          // equal symbols of different models are not taken to be equal
   bool keep_metadata = false;
   RecoverOptions recover;              // approximate sharing: off unless asked for
-  std::string target = "generic-gpu";  // device profile
+  std::string target = "generic-gpu";  // device profile: a name, or the path of one that ends in ".json"
 };
 
 struct Refusal {
@@ -82,8 +82,8 @@ struct Stitched {
   StitchReport report;
 };
 
-// Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names or a bad
-// share_inputs entry, kModel for a model that cannot be brought to the common opset.
+// Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names, a bad
+// share_inputs entry or target, kModel for a model that cannot be brought to the common opset.
 Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options = {});
 
 }  // namespace mts

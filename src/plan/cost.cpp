@@ -44,42 +44,82 @@ Work CostModel::work_of(const Node& node, std::span<const Type> operands, std::s
                ? size_of(operands[operand], axis)
                : 1;
   };
+  if (!operands.empty()) work.dtype = operands.front().dtype;
   if (node.is("Conv") && operands.size() > 1) {
     // Each output element sums over C/group * kernel products.
     const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
     work.flops = 2 * work.output_elements * taps;
+    const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
+    work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
+    work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
   } else if (node.is("ConvTranspose") && operands.size() > 1) {
     const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
     work.flops = 2 * element_count(operands[0]) * taps;
+    const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
+    work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
+    work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
   } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0].has_rank() &&
              operands[0].rank() > 0) {
-    work.flops = 2 * work.output_elements * inner(0, operands[0].rank() - 1);
+    const double summed = inner(0, operands[0].rank() - 1);
+    work.flops = 2 * work.output_elements * summed;
+    work.kernel = Kernel::kMatMul;
+    const bool has_columns = outputs.size() == 1 && outputs[0].has_rank() && outputs[0].rank() > 0;
+    work.channels = has_columns ? std::min(summed, size_of(outputs[0], outputs[0].rank() - 1)) : summed;
   } else if ((node.is("LSTM") || node.is("GRU") || node.is("RNN")) && operands.size() > 2) {
     work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(operands[1]) + element_count(operands[2]));
+    work.kernel = Kernel::kRecurrent;
+    work.channels = operands[2].has_rank() && operands[2].rank() > 2 ? inner(2, 2) : 1;
   } else {
     work.flops = 4 * work.output_elements;
   }
   return work;
 }
 
-Nanoseconds CostModel::launch() const { return to_nanoseconds(profile_.launch_seconds); }
+double CostModel::efficiency(const Work& work) const {
+  switch (work.kernel) {
+    case Kernel::kOther:
+      return 1;
+    case Kernel::kMatMul:
+      return efficiency_at(profile_.matmul, work.channels);
+    case Kernel::kConvolution:
+      return efficiency_at(profile_.convolution, work.channels);
+    case Kernel::kGroupedConvolution:
+      return efficiency_at(profile_.grouped_convolution, work.channels);
+    case Kernel::kRecurrent:
+      return efficiency_at(profile_.recurrent, work.channels);
+  }
+  return 1;
+}
 
-Nanoseconds CostModel::node(const Work& work, double efficiency) const {
-  // A device with many cores needs many output elements to be busy.
-  const double occupancy = std::clamp(work.output_elements / profile_.saturation, 0.02, 1.0);
-  const double compute = work.flops / (profile_.flops * occupancy * efficiency);
+double CostModel::bandwidth(double bytes) const {
+  for (const CacheLevel& level : profile_.caches)
+    if (bytes <= level.bytes) return level.bandwidth;
+  return profile_.memory_bandwidth;
+}
+
+Nanoseconds CostModel::launch() const { return to_nanoseconds(profile_.dispatch_seconds); }
+
+Nanoseconds CostModel::node(const Work& work) const {
+  // A device with many cores needs many output elements to be busy; one core always is.
+  const double occupancy =
+      std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores, 1.0);
+  const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
-  const double bandwidth =
-      total <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
-  return to_nanoseconds(profile_.launch_seconds + std::max(compute, total / bandwidth));
+  return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, total / bandwidth(total)));
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {
-  const double bandwidth =
-      2 * bytes <= profile_.cache_bytes ? profile_.cache_bandwidth : profile_.memory_bandwidth;
-  return to_nanoseconds(launches * profile_.launch_seconds + 2 * bytes / bandwidth);
+  return to_nanoseconds(launches * profile_.dispatch_seconds +
+                        2 * bytes / (bandwidth(2 * bytes) * profile_.copy_efficiency));
 }
 
-Nanoseconds CostModel::view() const { return to_nanoseconds(profile_.launch_seconds * 0.1); }
+Nanoseconds CostModel::run() const { return to_nanoseconds(profile_.run_seconds); }
+
+Nanoseconds CostModel::inside(double others) const { return to_nanoseconds(others / bandwidth(others)); }
+
+Nanoseconds CostModel::view(const Type& type, double bytes) const {
+  const bool moves = profile_.channels_last && type.has_rank() && type.rank() >= 4;
+  return moves ? copy(bytes, 1) : to_nanoseconds(profile_.view_seconds);
+}
 
 }  // namespace mts

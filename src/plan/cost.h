@@ -12,11 +12,17 @@ namespace mts {
 
 using Nanoseconds = int64_t;
 
+// Which efficiency curve of the profile counts.
+enum class Kernel : uint8_t { kOther, kMatMul, kConvolution, kGroupedConvolution, kRecurrent };
+
 struct Work {
   double flops = 0;
   double activation_bytes = 0;  // read and written
   double weight_bytes = 0;      // read
   double output_elements = 0;
+  Kernel kernel = Kernel::kOther;
+  double channels = 1;  // see DeviceProfile::matmul and those below it
+  DType dtype = DType::kFloat32;
 };
 
 class CostModel {
@@ -30,13 +36,23 @@ class CostModel {
   static Work work_of(const Node& node, std::span<const Type> operands, std::span<const bool> constant,
                       std::span<const Type> outputs);
 
-  Nanoseconds node(const Work& work, double efficiency = 1) const;
+  Nanoseconds node(const Work& work) const;
+  // An elementwise node that runs inside the step that feeds it: no dispatch, and what it reads beside that
+  // step's output and writes instead of it is `others`.
+  Nanoseconds inside(double others) const;
+  bool fuses_elementwise() const { return profile_.fuses_elementwise; }
+  bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes
-  Nanoseconds view() const;                            // a Reshape
-  double grouped_efficiency() const { return profile_.grouped_efficiency; }
+  Nanoseconds run() const;                             // the fixed cost of a run of a model
+  // A Reshape of a value of this type, `bytes` in all members; with channels last, one of an image moves
+  // them.
+  Nanoseconds view(const Type& type, double bytes) const;
 
  private:
+  double efficiency(const Work& work) const;
+  double bandwidth(double bytes) const;  // of the smallest level that holds them
+
   DeviceProfile profile_;
 };
 

@@ -29,6 +29,18 @@ Work work_of_member(const Program& program, const Member& member) {
   return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
 }
 
+// What a node reads beside the output of the step that it runs in.
+double other_bytes(const Work& work, double own) {
+  return std::max(work.activation_bytes - 2 * own, 0.0) + work.weight_bytes;
+}
+
+double output_bytes(const Program& program, const Member& member) {
+  double bytes = 0;
+  for (const Number output : member.outputs)
+    if (output != kNoNumber) bytes += CostModel::bytes(program.types[output]);
+  return bytes;
+}
+
 Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
                       const LanePlan& lane) {
   Work total;
@@ -38,15 +50,21 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
     total.activation_bytes += work.activation_bytes;
     total.weight_bytes += work.weight_bytes;
     total.output_elements += work.output_elements;
+    total.kernel = work.kernel;
+    total.channels = work.channels;
+    total.dtype = work.dtype;
   }
-  if (!lane.fused()) return cost.node(total);
+  const Member& first = column.members[lane.members.front()];
+  if (!lane.fused()) return member_cost(program, first, cost);
   if (lane.option.strategy == Strategy::kBatch)
     total.weight_bytes /= static_cast<double>(lane.members.size());
-  const Node& node = program.node(column.members[lane.members.front()]);
-  const bool grouped =
-      lane.option.strategy == Strategy::kGroup && (node.is("Conv") || node.is("ConvTranspose"));
-  return cost.node(total, grouped ? cost.grouped_efficiency() : 1) +
-         lane.option.extra_launches * cost.launch();
+  if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kConvolution)
+    total.kernel = Kernel::kGroupedConvolution;
+  const Nanoseconds extra = lane.option.extra_launches * cost.launch();
+  if (!runs_inside_producer(program, first, cost)) return cost.node(total) + extra;
+  double own = 0;
+  for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);
+  return cost.inside(other_bytes(total, own)) + extra;
 }
 
 std::vector<uint32_t> everyone(const Column& column) {
@@ -141,8 +159,23 @@ bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
   return !several_places || bytes <= kAssembledBytes;
 }
 
+bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost) {
+  if (!cost.fuses_elementwise() || !is_elementwise(program.node(member))) return false;
+  for (const Number operand : member.operands) {
+    if (operand == kNoNumber || !program.sources[operand].produced()) continue;
+    const bool same_size = member.outputs.empty() || member.outputs.front() == kNoNumber ||
+                           CostModel::element_count(program.types[operand]) ==
+                               CostModel::element_count(program.types[member.outputs.front()]);
+    if (program.use_counts[operand] == 1 && same_size) return true;
+  }
+  return false;
+}
+
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost) {
-  return cost.node(work_of_member(program, member));
+  const Work work = work_of_member(program, member);
+  return runs_inside_producer(program, member, cost)
+             ? cost.inside(other_bytes(work, output_bytes(program, member)))
+             : cost.node(work);
 }
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,

@@ -36,6 +36,10 @@ class WeightUse {
 // reached.
 using Candidates = std::function<std::vector<Placement>(Number)>;
 
+// Whether the node runs inside the step that feeds it, on devices that do so: it is elementwise, and the only
+// reader of what another node makes.
+bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost);
+
 // One member by itself.
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
 

@@ -1,83 +1,48 @@
 #include "plan/profile.h"
 
+#include "base/mmap.h"
+#include "plan/embedded_profiles.h"
+
 #include <algorithm>
-#include <array>
 
 namespace mts {
-namespace {
 
-// GPU figures are those of the vendors' data sheets (FP32 without tensor cores); launch costs are those of a
-// kernel in a CUDA graph. CPU figures are for two cores of the class, measured with ONNX Runtime on
-// ResNet-18.
-constexpr std::array kProfiles{
-    DeviceProfile{.name = "generic-gpu",
-                  .flops = 20e12,
-                  .memory_bandwidth = 1e12,
-                  .cache_bandwidth = 4e12,
-                  .cache_bytes = 40e6,
-                  .launch_seconds = 4e-6,
-                  .saturation = 200e3,
-                  .grouped_efficiency = 0.5,
-                  .is_cpu = false},
-    DeviceProfile{.name = "h200",
-                  .flops = 67e12,
-                  .memory_bandwidth = 4.8e12,
-                  .cache_bandwidth = 10e12,
-                  .cache_bytes = 50e6,
-                  .launch_seconds = 2.5e-6,
-                  .saturation = 270e3,
-                  .grouped_efficiency = 0.5,
-                  .is_cpu = false},
-    DeviceProfile{.name = "h100",
-                  .flops = 67e12,
-                  .memory_bandwidth = 3.35e12,
-                  .cache_bandwidth = 10e12,
-                  .cache_bytes = 50e6,
-                  .launch_seconds = 2.5e-6,
-                  .saturation = 270e3,
-                  .grouped_efficiency = 0.5,
-                  .is_cpu = false},
-    DeviceProfile{.name = "a100",
-                  .flops = 19.5e12,
-                  .memory_bandwidth = 1.555e12,
-                  .cache_bandwidth = 5e12,
-                  .cache_bytes = 40e6,
-                  .launch_seconds = 3e-6,
-                  .saturation = 220e3,
-                  .grouped_efficiency = 0.5,
-                  .is_cpu = false},
-    DeviceProfile{.name = "cpu-avx512",
-                  .flops = 150e9,
-                  .memory_bandwidth = 20e9,
-                  .cache_bandwidth = 100e9,
-                  .cache_bytes = 4e6,
-                  .launch_seconds = 3e-6,
-                  .saturation = 1e3,
-                  .grouped_efficiency = 0.9,
-                  .is_cpu = true},
-    DeviceProfile{.name = "cpu-avx2",
-                  .flops = 80e9,
-                  .memory_bandwidth = 20e9,
-                  .cache_bandwidth = 80e9,
-                  .cache_bytes = 4e6,
-                  .launch_seconds = 3e-6,
-                  .saturation = 1e3,
-                  .grouped_efficiency = 0.9,
-                  .is_cpu = true},
-};
+double DeviceProfile::flops_of(DType dtype) const {
+  const auto it = flops.find(dtype);
+  if (it != flops.end()) return it->second;
+  const auto single = flops.find(DType::kFloat32);
+  return single != flops.end() ? single->second : 1;
+}
 
-}  // namespace
+double efficiency_at(const EfficiencyCurve& curve, double channels) {
+  const auto above =
+      std::ranges::find_if(curve, [&](const EfficiencyPoint& p) { return p.channels > channels; });
+  if (above == curve.begin()) return curve.front().efficiency;
+  if (above == curve.end()) return curve.back().efficiency;
+  const EfficiencyPoint& below = *(above - 1);
+  return below.efficiency + (above->efficiency - below.efficiency) * (channels - below.channels) /
+                                (above->channels - below.channels);
+}
 
-std::span<const DeviceProfile> profiles() { return kProfiles; }
+std::span<const std::string_view> profile_names() { return embedded::profile_names(); }
 
 Result<DeviceProfile> find_profile(std::string_view name) {
-  const auto it = std::ranges::find(kProfiles, name, &DeviceProfile::name);
-  if (it != kProfiles.end()) return *it;
+  const auto names = profile_names();
+  const auto it = std::ranges::find(names, name);
+  if (it != names.end())
+    return parse_profile(embedded::profile_texts()[static_cast<size_t>(it - names.begin())],
+                         std::string(name));
   std::string known;
-  for (const DeviceProfile& profile : kProfiles)
-    known += (known.empty() ? "" : ", ") + std::string(profile.name);
-  return fail(ErrorCode::kUsage,
-              "there is no device profile \"" + std::string(name) + "\"; known ones: " + known);
+  for (const std::string_view each : names) known += (known.empty() ? "" : ", ") + std::string(each);
+  return fail(ErrorCode::kUsage, "there is no device profile \"" + std::string(name) + "\"; known ones: " +
+                                     known + "; or the path of a profile that ends in .json");
+}
+
+Result<DeviceProfile> load_profile(const std::string& target) {
+  if (!target.ends_with(".json")) return find_profile(target);
+  MTS_ASSIGN(const auto file, map_file(target));
+  const auto bytes = file->data();
+  return parse_profile({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, target);
 }
 
 }  // namespace mts

@@ -1,28 +1,70 @@
-// What the cost model knows of a device.
+// What the cost model knows of a device. The profiles that mts ships lie in src/plan/profiles/ as JSON, one
+// file each, and are compiled in; `mts calibrate` writes one for the machine at hand.
+// src/plan/profiles/README.md describes the format.
 #pragma once
 
+#include <mts/dtype.h>
 #include <mts/error.h>
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mts {
 
-struct DeviceProfile {
-  std::string_view name;
-  double flops = 0;               // peak of float32, per second
-  double memory_bandwidth = 0;    // bytes per second from DRAM
-  double cache_bandwidth = 0;     // bytes per second from the last-level cache
-  double cache_bytes = 0;         // last-level cache
-  double launch_seconds = 0;      // fixed cost of a node
-  double saturation = 0;          // output elements from which on the device is fully used
-  double grouped_efficiency = 1;  // of a grouped convolution, relative to a dense one
-  bool is_cpu = false;
+// A work set of at most `bytes` moves at `bandwidth` bytes per second.
+struct CacheLevel {
+  std::string name;  // "L2"
+  double bytes = 0;
+  double bandwidth = 0;
 };
 
-std::span<const DeviceProfile> profiles();
+// The share of the peak that an operator reaches with this many channels; see efficiency_at().
+struct EfficiencyPoint {
+  double channels = 0;
+  double efficiency = 0;  // in (0, 1]
+};
+using EfficiencyCurve = std::vector<EfficiencyPoint>;  // ascending in channels, not empty
+
+struct DeviceProfile {
+  std::string name;
+  bool is_cpu = false;
+  std::vector<std::string> sources;     // where the figures come from
+  std::map<DType, double> flops = {};   // peak per second; of float32 at least
+  std::vector<CacheLevel> caches = {};  // from the smallest to the largest
+  double memory_bandwidth = 0;          // DRAM, bytes per second
+  double cores = 1;                     // cores of a CPU, multiprocessors of a GPU
+  double core_elements = 1;             // output elements that keep one of them busy
+  double dispatch_seconds = 0;          // fixed cost of a step
+  double view_seconds = 0;              // of a Reshape
+  double copy_efficiency = 1;      // of Concat, Split and Transpose: share of the bandwidth that they reach
+  double run_seconds = 0;          // fixed cost of a run of a model
+  bool fuses_elementwise = false;  // elementwise steps run inside the step that feeds them
+  bool joins_in_place = false;     // Concat and Split along the first axis move nothing
+  bool channels_last = false;      // of images: a Reshape between their batch and channels moves the bytes
+  EfficiencyCurve matmul = {{1, 1}};               // by the least of the rows of the weight and its columns
+  EfficiencyCurve convolution = {{1, 1}};          // by the least of input and output channels
+  EfficiencyCurve grouped_convolution = {{1, 1}};  // the same within a group; 1: depthwise
+  EfficiencyCurve recurrent = {{1, 1}};            // by the hidden size
+
+  double flops_of(DType dtype) const;  // of float32 where the type has no figure of its own
+};
+
+// Straight lines between the points, level outside of them.
+double efficiency_at(const EfficiencyCurve& curve, double channels);
+
+// Of the profiles that mts ships, the default first.
+std::span<const std::string_view> profile_names();
 // kUsage with the known names when there is none of that name.
 Result<DeviceProfile> find_profile(std::string_view name);
+// `target` is a name, or a path that ends in ".json". kIo when the file cannot be read; kUsage, with the file
+// and the field, when it is malformed.
+Result<DeviceProfile> load_profile(const std::string& target);
+
+// `file` is for messages. Every field is required, unknown ones are refused.
+Result<DeviceProfile> parse_profile(std::string_view json, const std::string& file);
+std::string to_json(const DeviceProfile& profile);  // parse_profile() reads it
 
 }  // namespace mts

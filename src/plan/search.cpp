@@ -20,6 +20,7 @@ constexpr int kMaxSweeps = 4;
 struct Want {
   std::vector<Number> numbers;  // per member of the lane; one when the form is once
   Form form;
+  bool inside = false;  // the reader runs inside its producer, unless a change of placement comes between
 };
 
 class Search {
@@ -76,7 +77,13 @@ Nanoseconds Search::single(const Choice& choice, Number number) const {
     if (lane.fused() && std::ranges::find(lane.members, member) != lane.members.end()) {
       const auto size = static_cast<Nanoseconds>(lane.members.size());
       const Number one[] = {number};
-      return cost_.copy(bytes_of(program_, one), 0) + (cost_.launch() + cost_.view()) / size;
+      const uint32_t output = program_.sources[number].output;
+      const auto& forms = lane.option.outputs;
+      if (cost_.joins_in_place() && output < forms.size() && forms[output].is_fused() &&
+          forms[output].placement.axis == 0)
+        return 0;
+      const double bytes = bytes_of(program_, one);
+      return cost_.copy(bytes, 0) + (cost_.launch() + cost_.view({}, bytes)) / size;
     }
   return 0;
 }
@@ -101,13 +108,19 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
     switch (distance({&type, 1}, from, want.form.placement)) {
       case Distance::kSame:
         return 0;
-      case Distance::kReshape:
-        return cost_.view();
+      case Distance::kReshape: {
+        // What would have run inside its producer becomes a step of its own, which reads and writes
+        // everything.
+        const double bytes = bytes_of(program_, want.numbers);
+        return cost_.view(type, bytes) + (want.inside ? cost_.copy(bytes, 1) : 0);
+      }
       case Distance::kTranspose:
         return cost_.copy(bytes_of(program_, want.numbers), 1);
     }
   }
-  Nanoseconds sum = cost_.copy(bytes_of(program_, want.numbers), 1);
+  const bool in_place = cost_.joins_in_place() && want.form.placement.axis == 0;
+  Nanoseconds sum = in_place ? 0 : cost_.copy(bytes_of(program_, want.numbers), 1);
+  if (want.inside) sum += cost_.launch();
   for (const Number number : want.numbers) sum += single(choice, number);
   return sum;
 }
@@ -115,7 +128,8 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
 std::vector<Want> Search::wants(const Column& column, const Choice& choice) const {
   std::vector<Want> all;
   const auto add_single = [&](Number number) {
-    if (number != kNoNumber && program_.sources[number].produced()) all.push_back({{number}, Form::once()});
+    if (number != kNoNumber && program_.sources[number].produced())
+      all.push_back({{number}, Form::once(), false});
   };
   for (const LanePlan& lane : choice.lanes) {
     const Member& first = column.members[lane.members.front()];
@@ -131,7 +145,7 @@ std::vector<Want> Search::wants(const Column& column, const Choice& choice) cons
         add_single(first.operands[i]);
         continue;
       }
-      Want want{.numbers = {}, .form = form};
+      Want want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
       bool constant = true;
       for (const uint32_t m : lane.members) {
         want.numbers.push_back(column.members[m].operands[i]);
@@ -159,7 +173,7 @@ Nanoseconds Search::want_cost(const Want& want, PerProducer per_producer) const 
   // Parts from several places (or graph inputs) are put together by one Concat.
   Nanoseconds sum = want.form.is_fused() ? cost_.copy(bytes_of(program_, want.numbers), 1) : 0;
   for (const uint32_t column : columns) {
-    Want part{.numbers = {}, .form = Form::once()};
+    Want part{.numbers = {}, .form = Form::once(), .inside = false};
     for (const Number number : want.numbers)
       if (program_.sources[number].produced() && program_.sources[number].column == column)
         part.numbers.push_back(number);
@@ -343,9 +357,10 @@ Plan Search::run() {
   decide();
   improve();
   Plan plan;
-  plan.predicted = total();
-  plan.predicted_apart = apart_cost_;
-  plan.predicted_sequential = sequential_cost_;
+  plan.predicted = total() + cost_.run();
+  plan.predicted_apart = apart_cost_ + cost_.run();
+  plan.predicted_sequential =
+      sequential_cost_ + cost_.run() * static_cast<Nanoseconds>(program_.models->size());
   plan.predicted_peak_bytes = predicted_peak_bytes(program_);
   const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;

@@ -39,6 +39,10 @@ struct Rule {
 const Rule* find_rule(const Node& node);
 std::span<const Rule> all_rules();
 
+// Whether each element of the output depends on one element of each operand: unary and broadcasting
+// operators, and BatchNormalization with its constants.
+bool is_elementwise(const Node& node);
+
 // The rule's proposal with everything illegal taken out: options whose operands or outputs cannot be placed
 // because shapes differ, and lanes whose attributes differ. A refusal always carries a reason.
 Proposal propose(const Lane& lane);

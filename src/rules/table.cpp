@@ -188,6 +188,12 @@ bool legal(const Lane& lane, const Option& option) {
 
 std::span<const Rule> all_rules() { return kRules; }
 
+bool is_elementwise(const Node& node) {
+  const Rule* const rule = find_rule(node);
+  return rule != nullptr && (rule->propose == propose_unary || rule->propose == propose_broadcast ||
+                             rule->propose == propose_batch_norm);
+}
+
 const Rule* find_rule(const Node& node) {
   const auto it = std::ranges::find_if(
       kRules, [&](const Rule& r) { return r.op_type == node.op_type && r.domain == node.domain; });

@@ -84,7 +84,7 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
 }
 
 Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                        const StitchOptions& options, const StitchReport& report) {
+                        const StitchOptions& options, const std::string& target, const StitchReport& report) {
   std::map<ValueRef, std::string> shared;
   for (const SharedInput& input : shared_inputs)
     for (const ValueRef& member : input.members) shared[member] = input.name;
@@ -109,7 +109,7 @@ Metadata fused_metadata(const std::vector<Model>& models, const std::vector<Shar
   Metadata metadata{{"mts.version", "1"},
                     {"mts.models", entries.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
                     {"mts.strategy", name_of(options.strategy)},
-                    {"mts.target", options.target}};
+                    {"mts.target", target}};
   const bool duplicates = options.strategy == StitchOptions::Strategy::kNetfuse ||
                           options.objective == StitchOptions::Objective::kLatency;
   if (duplicates) metadata.emplace_back("mts.duplicates", "allowed");

@@ -24,6 +24,6 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
 
 // The `mts.*` entries of the fused model: see the README, "What a fused file says about itself".
 Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                        const StitchOptions& options, const StitchReport& report);
+                        const StitchOptions& options, const std::string& target, const StitchReport& report);
 
 }  // namespace mts

@@ -138,7 +138,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   if (models.empty()) return fail(ErrorCode::kUsage, "there is no model to stitch");
   using Mode = StitchOptions::Strategy;
   MTS_TRY(check_names(models));
-  MTS_ASSIGN(const DeviceProfile profile, find_profile(options.target));
+  MTS_ASSIGN(const DeviceProfile profile, load_profile(options.target));
   Stitched stitched;
   StitchReport& report = stitched.report;
   report.inputs = describe_inputs(models);
@@ -157,7 +157,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   for (Model& model : models) {
     MTS_ASSIGN(facts.emplace_back(), infer_types(model));
   }
-  Metadata metadata = fused_metadata(models, shared_inputs, options, report);
+  Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
   const CostModel cost(profile);
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
              choose_candidate(std::move(models), std::move(facts), shared_inputs, cost, options, report));

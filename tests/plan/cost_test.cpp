@@ -19,15 +19,19 @@ Work work_of(std::string op, std::vector<Type> operands, const Type& output) {
   return CostModel::work_of(node, operands, std::span(constant).first(operands.size()), {&output, 1});
 }
 
-// 1 GFLOP/s, DRAM 1 GB/s, cache 10 GB/s of 1 MB, 1 us a launch, busy from 100 elements on.
-constexpr DeviceProfile kRound{.name = "round",
-                               .flops = 1e9,
-                               .memory_bandwidth = 1e9,
-                               .cache_bandwidth = 1e10,
-                               .cache_bytes = 1e6,
-                               .launch_seconds = 1e-6,
-                               .saturation = 100,
-                               .grouped_efficiency = 0.5};
+// 1 GFLOP/s (float16: 2), DRAM 1 GB/s, caches of 1 MB and 1 kB with 10 and 100 GB/s, 1 us a dispatch, busy
+// from 100 elements on.
+const DeviceProfile kRound{.name = "round",
+                           .sources = {},
+                           .flops = {{DType::kFloat32, 1e9}, {DType::kFloat16, 2e9}},
+                           .caches = {{"L1", 1e3, 1e11}, {"L2", 1e6, 1e10}},
+                           .memory_bandwidth = 1e9,
+                           .cores = 10,
+                           .core_elements = 10,
+                           .dispatch_seconds = 1e-6,
+                           .view_seconds = 1e-7,
+                           .matmul = {{1, 0.25}, {64, 1}},
+                           .grouped_convolution = {{1, 0.1}, {8, 0.3}, {32, 0.5}}};
 
 TEST(Cost, AssumesBatchOneAndSixtyFourElsewhere) {
   EXPECT_EQ(
@@ -45,6 +49,8 @@ TEST(Cost, CountsWork) {
   EXPECT_EQ(conv.weight_bytes, 4.0 * 16 * 36);
   EXPECT_EQ(conv.activation_bytes, 4.0 * (256 + 1024));
   EXPECT_EQ(conv.output_elements, 1024);
+  EXPECT_EQ(conv.kernel, Kernel::kConvolution);
+  EXPECT_EQ(conv.channels, 4) << "the lesser of 4 and 16";
   // 2 * rows * inner * columns
   EXPECT_EQ(work_of("MatMul", {floats({5, 7}), floats({7, 3})}, floats({5, 3})).flops, 2.0 * 5 * 7 * 3);
   // 2 * inputs * (outputs of one input element)
@@ -55,6 +61,9 @@ TEST(Cost, CountsWork) {
   EXPECT_EQ(work_of("LSTM", {floats({6, 2, 3}), floats({1, 16, 3}), floats({1, 16, 4})}, floats({6, 1, 2, 4}))
                 .flops,
             2.0 * 6 * 2 * (48 + 64));
+  const Work matmul = work_of("MatMul", {floats({5, 7}), floats({7, 3})}, floats({5, 3}));
+  EXPECT_EQ(matmul.kernel, Kernel::kMatMul);
+  EXPECT_EQ(matmul.channels, 3) << "the lesser of 7 and 3";
   EXPECT_EQ(work_of("Relu", {floats({10})}, floats({10})).flops, 40);
 }
 
@@ -65,43 +74,55 @@ TEST(Cost, IsLaunchPlusTheLargerOfComputeAndBytes) {
   // 1e4 FLOP at 1e9/s: 10 us. 2e4 bytes from the cache: 2 us.
   const Work compute{.flops = 1e4, .activation_bytes = 1e4, .weight_bytes = 1e4, .output_elements = 100};
   EXPECT_EQ(cost.node(compute), 11'000);
-  EXPECT_EQ(cost.node(compute, 0.5), 21'000) << "half as efficient";
+  Work half = compute;
+  half.dtype = DType::kFloat16;
+  EXPECT_EQ(cost.node(half), 6'000) << "twice the peak";
   Work small = compute;
   small.output_elements = 50;
   EXPECT_EQ(cost.node(small), 21'000) << "half the device is idle";
-  // Beyond the cache: 2e6 bytes at 1 GB/s.
+  small.output_elements = 1;
+  EXPECT_EQ(cost.node(small), 101'000) << "one core of ten always works";
+  // Beyond the caches: 2e6 bytes at 1 GB/s; in the smallest: 1e3 bytes at 100 GB/s.
   EXPECT_EQ(cost.node({.flops = 1, .activation_bytes = 2e6, .weight_bytes = 0, .output_elements = 100}),
             2'001'000);
+  EXPECT_EQ(cost.node({.flops = 1, .activation_bytes = 1e3, .weight_bytes = 0, .output_elements = 100}),
+            1'010);
+}
+
+TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
+  const CostModel cost(kRound);
+  const auto time = [&](Kernel kernel, double channels) {
+    return cost.node({.flops = 3e4,
+                      .activation_bytes = 0,
+                      .weight_bytes = 0,
+                      .output_elements = 100,
+                      .kernel = kernel,
+                      .channels = channels});
+  };
+  EXPECT_EQ(time(Kernel::kOther, 1), 31'000);
+  EXPECT_EQ(time(Kernel::kConvolution, 1), 31'000) << "a curve of one point is level";
+  EXPECT_EQ(time(Kernel::kMatMul, 64), 31'000);
+  EXPECT_EQ(time(Kernel::kMatMul, 1), 121'000);
+  EXPECT_EQ(time(Kernel::kGroupedConvolution, 1), 301'000);
+  EXPECT_EQ(time(Kernel::kGroupedConvolution, 8), 101'000);
+  EXPECT_EQ(time(Kernel::kGroupedConvolution, 20), 76'000) << "half way between 0.3 and 0.5";
+  EXPECT_EQ(time(Kernel::kGroupedConvolution, 1000), 61'000) << "level beyond the last point";
 }
 
 TEST(Cost, PricesChangesOfPlacement) {
   const CostModel cost(kRound);
   EXPECT_EQ(cost.copy(1e5, 1), 1000 + 20'000) << "read and written, in the cache";
   EXPECT_EQ(cost.copy(1e6, 0), 2'000'000) << "read and written, in DRAM";
-  EXPECT_EQ(cost.view(), 100);
-  EXPECT_EQ(cost.grouped_efficiency(), 0.5);
-}
-
-TEST(Profiles, AreComplete) {
-  for (const DeviceProfile& profile : profiles()) {
-    SCOPED_TRACE(profile.name);
-    for (const double figure : {profile.flops, profile.memory_bandwidth, profile.cache_bandwidth,
-                                profile.cache_bytes, profile.launch_seconds, profile.saturation})
-      EXPECT_GT(figure, 0);
-    EXPECT_GE(profile.cache_bandwidth, profile.memory_bandwidth);
-    EXPECT_GT(profile.grouped_efficiency, 0);
-    EXPECT_LE(profile.grouped_efficiency, 1);
-    EXPECT_EQ(profile.is_cpu, profile.name.starts_with("cpu"));
-    ASSERT_TRUE(find_profile(profile.name));
-    EXPECT_EQ(find_profile(profile.name)->flops, profile.flops);
-  }
-}
-
-TEST(Profiles, UnknownNamesAreRefusedWithTheKnownOnes) {
-  const auto result = find_profile("abacus");
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
-  EXPECT_NE(result.error().message.find("generic-gpu"), std::string::npos);
+  const Type image = floats({2, 8, 4, 4});
+  EXPECT_EQ(cost.view(image, 1e5), 100);
+  DeviceProfile slow = kRound;
+  slow.copy_efficiency = 0.5;
+  EXPECT_EQ(CostModel(slow).copy(1e5, 1), 1000 + 40'000);
+  DeviceProfile channels_last = kRound;
+  channels_last.channels_last = true;
+  EXPECT_EQ(CostModel(channels_last).view(image, 1e5), 21'000) << "the bytes move";
+  EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
+  EXPECT_EQ(cost.inside(1e5), 10'000) << "no dispatch";
 }
 
 }  // namespace

@@ -9,23 +9,15 @@ using testing::Planned;
 using testing::ProgramCase;
 
 // Launches cost everything: whatever can run as one should.
-constexpr DeviceProfile kLaunchBound{.name = "launch",
-                                     .flops = 1e15,
-                                     .memory_bandwidth = 1e15,
-                                     .cache_bandwidth = 1e15,
-                                     .cache_bytes = 1e9,
-                                     .launch_seconds = 1e-5,
-                                     .saturation = 1,
-                                     .grouped_efficiency = 1};
+const DeviceProfile kLaunchBound{.name = "launch",
+                                 .sources = {},
+                                 .flops = {{DType::kFloat32, 1e15}},
+                                 .memory_bandwidth = 1e15,
+                                 .dispatch_seconds = 1e-5,
+                                 .view_seconds = 1e-6};
 // Launches are free and every byte that is moved costs: nothing should be put together.
-constexpr DeviceProfile kBandwidthBound{.name = "bandwidth",
-                                        .flops = 1e15,
-                                        .memory_bandwidth = 1e6,
-                                        .cache_bandwidth = 1e6,
-                                        .cache_bytes = 1e9,
-                                        .launch_seconds = 0,
-                                        .saturation = 1,
-                                        .grouped_efficiency = 1};
+const DeviceProfile kBandwidthBound{
+    .name = "bandwidth", .sources = {}, .flops = {{DType::kFloat32, 1e15}}, .memory_bandwidth = 1e6};
 
 // A chain in which shared and distinct layers alternate, with a residual and a head.
 std::string network(const std::string& distinct) {

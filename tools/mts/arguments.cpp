@@ -247,10 +247,11 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
 }
 
 void add_target_flag(CLI::App& command, std::string& target) {
-  std::vector<std::string_view> names;
-  for (const DeviceProfile& profile : profiles()) names.push_back(profile.name);
-  command.add_option("--target", target, fmt::format("device for which to plan: {}", fmt::join(names, ", ")))
-      ->type_name("NAME")
+  command
+      .add_option("--target", target,
+                  fmt::format("device for which to plan: {}, or a profile that mts calibrate wrote",
+                              fmt::join(profile_names(), ", ")))
+      ->type_name("NAME|FILE.json")
       ->capture_default_str();
 }
 

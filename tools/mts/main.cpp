@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   add_verify(program, invocation);
   add_run(program, invocation);
   add_bench(program, invocation);
+  add_calibrate(program, invocation);
   add_inspect(program, invocation);
   add_opt(program, invocation);
   program.footer(exit_code_table() + "\n" +
