@@ -14,7 +14,7 @@ namespace mts {
 namespace calibration {
 namespace {
 
-constexpr size_t kProbes = 46;       // how many pairs are measured: for the progress and the time of each
+constexpr size_t kProbes = 47;       // how many pairs are measured: for the progress and the time of each
 constexpr double kLeastShare = 0.2;  // of a node's time that counts as work, whatever the dispatch cost
 
 // Widths with and without remainder in vectors of 8 and 16.
@@ -213,6 +213,20 @@ Result<DeviceProfile> Fitter::run() {
   return profile_;
 }
 
+// Threads that wait for one another stand still while another program has one of their cores: some figures
+// are then a hundred times too slow, and the cost model would take them for the machine's.
+bool is_disturbed(const DeviceProfile& profile) {
+  double larger = profile.memory_bandwidth;
+  for (auto level = profile.caches.rbegin(); level != profile.caches.rend(); ++level) {
+    if (level->bandwidth < 0.3 * larger) return true;
+    larger = level->bandwidth;
+  }
+  for (const EfficiencyCurve* curve : {&profile.matmul, &profile.convolution})
+    for (const EfficiencyPoint& point : *curve)
+      if (point.efficiency < 0.01) return true;
+  return false;
+}
+
 }  // namespace
 
 Measure measure_by_running(const ExecutorOptions& executor, double seconds_each) {
@@ -253,6 +267,11 @@ Result<DeviceProfile> calibrate(const CalibrateOptions& options) {
   const double each = options.seconds / static_cast<double>(calibration::kProbes);
   MTS_ASSIGN(DeviceProfile profile,
              calibration::fit(calibration::measure_by_running(options.executor, each), options.progress));
+  if (calibration::is_disturbed(profile))
+    log::warn(
+        "the figures contradict one another: other programs use this machine. Calibrate when it is quiet, or "
+        "with "
+        "--threads 1");
   const BenchContext context = bench_context(options.executor);
   profile.is_cpu = options.executor.device == "cpu";
   profile.name = options.executor.device + "-calibrated";

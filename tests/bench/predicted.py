@@ -84,7 +84,7 @@ def summary(points: dict) -> list[str]:
     pairs = [(p[way], m[way]) for p, m in points.values() for way in WAYS if way in m]
     ups = [(p["sequential"] / p[way], m["sequential"] / m[way])
            for p, m in points.values() for way in WAYS if way != "sequential" and way in m]
-    kept = [min(m[way] for way in ["auto", "concat", "sequential"]) / m["auto"] for p, m in points.values()]
+    kept = [min(m[way] for way in ["auto", "concat", "sequential"] if way in m) / m["auto"] for p, m in points.values()]
     gains = [m["sequential"] / m["auto"] for p, m in points.values()]
     errors = [abs(p / m - 1) for p, m in pairs]
     head = [
@@ -122,7 +122,7 @@ def main() -> None:
     families = json.loads((ROOT / "models/families.json").read_text(encoding="utf-8"))
     if arguments.families:
         families = [family for family in families if family["name"] in arguments.families.split(",")]
-    points = {}
+    points, left_out = {}, []
     with tempfile.TemporaryDirectory() as folder:
         profile = arguments.profile
         if profile is None:
@@ -130,10 +130,16 @@ def main() -> None:
             mts("calibrate", "-o", profile, f"--threads={arguments.threads}")
         for family in families:
             print(f"{family['name']} ...", file=sys.stderr, flush=True)
-            points[family["name"]] = microseconds(family, profile, Path(folder), arguments)
+            point = microseconds(family, profile, Path(folder), arguments)
+            if {"auto", "sequential"} <= point[1].keys():
+                points[family["name"]] = point
+            else:
+                left_out.append(family["name"])
     if arguments.dump:
         arguments.dump.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
     text = "\n".join(summary(points) + ["", f"Microseconds ({arguments.statistic} of those measured):", ""] + table(points)) + "\n"
+    if left_out:
+        text += f"\nLeft out, since they do not run at those sizes: {', '.join(left_out)}.\n"
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
     print(text)

@@ -37,7 +37,7 @@ TEST_F(Usage, HelpShowsExitCodesAndTolerances) {
   for (const char* text : {"stitch", "verify", "run", "bench", "inspect", "opt", "70", "0.005", "bfloat16"}) {
     EXPECT_THAT(help.out, HasSubstr(text));
   }
-  for (const char* command : {"stitch", "verify", "run", "bench", "inspect", "opt"}) {
+  for (const char* command : {"stitch", "verify", "run", "bench", "calibrate", "inspect", "opt"}) {
     const Called called = mts(std::string(command) + " --help");
     EXPECT_EQ(called.code, 0) << command;
     size_t longest = 0;
@@ -75,6 +75,26 @@ TEST_F(Usage, MalformedValuesAreRefused) {
   expect("run a.onnx", 2, AllOf(HasSubstr("a.onnx"), HasSubstr("--input x=FILE")));
   expect("opt a.onnx --passes no-such-pass", 2, HasSubstr("--list"));
   EXPECT_THAT(files(), ElementsAre("a.onnx"));
+}
+
+TEST_F(Usage, TargetsAreProfilesByNameOrFile) {
+  write_model("a.onnx", kHead);
+  write_model("b.onnx", kHead);
+  expect("stitch a.onnx b.onnx -o c.onnx --target abacus", 2,
+         AllOf(HasSubstr("generic-gpu"), HasSubstr("jetson-orin")));
+  expect("stitch a.onnx b.onnx -o c.onnx --target none.json", 4, HasSubstr("none.json"));
+  shell("echo '{\"schema_version\": 1}' > short.json");
+  expect("stitch a.onnx b.onnx -o c.onnx --target short.json", 2,
+         AllOf(HasSubstr("short.json"), HasSubstr("name")));
+  expect("calibrate", 2, HasSubstr("--output"));
+  expect("calibrate -o profile.txt", 2, HasSubstr(".json"));
+  expect("calibrate -o no/folder.json", 4, HasSubstr("no/folder.json"));
+  expect("calibrate -o p.json --device ref", 2, HasSubstr("ref"));
+  EXPECT_THAT(files(), ElementsAre("a.onnx", "b.onnx", "short.json"));
+  const Called called = mts("calibrate -o p.json --seconds 0.1 --threads 1");
+  EXPECT_EQ(called.code, 0) << called.err;
+  EXPECT_EQ(mts("stitch a.onnx b.onnx -o c.onnx --target p.json").code, 0);
+  EXPECT_THAT(mts("inspect c.onnx").out, HasSubstr("cpu-calibrated"));
 }
 
 TEST_F(Usage, BadBoundsOfRecoveryAreRefused) {
