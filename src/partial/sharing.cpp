@@ -58,7 +58,7 @@ Arrangement as_they_are(const Tracked& tracked) {
 }
 
 // Parameters of a channel that are worth many pieces (a depthwise filter).
-constexpr size_t kFewPieces = 16, kLargeParameterBytes = 32;
+constexpr size_t kFewPieces = 32, kLargeParameterBytes = 32;
 // Rows with this many times the bytes of their bias stay together though the bias is shared in another way.
 constexpr size_t kNegligibleBias = 256;
 
