@@ -58,7 +58,7 @@ Arrangement as_they_are(const Tracked& tracked) {
 }
 
 // Parameters of a channel that are worth many pieces (a depthwise filter).
-constexpr size_t kFewPieces = 32, kLargeParameterBytes = 32;
+constexpr size_t kFewPieces = 32, kMostPieces = 64, kLargeParameterBytes = 32;
 // Rows with this many times the bytes of their bias stay together though the bias is shared in another way.
 constexpr size_t kNegligibleBias = 256;
 
@@ -229,8 +229,9 @@ void SharedBlocks::compare_parameters(const AlignedSet& set) {
     const Node& node = models_[parameter.model].graph.node(set.nodes[parameter.model]);
     const WeightPtr& constant = weight(parameter.model, node.inputs[parameter.operand]);
     const Tracked& out = *channels_[parameter.model].tracked[index(node.outputs[0])];
-    return parameter.arrangement.pieces.size() <= kFewPieces ||
-           constant->byte_size() >= kLargeParameterBytes * out.channels.size();
+    const size_t pieces = parameter.arrangement.pieces.size();
+    return pieces <= kFewPieces ||
+           (pieces <= kMostPieces && constant->byte_size() >= kLargeParameterBytes * out.channels.size());
   };
   if (!std::ranges::all_of(parameters, is_worth_it)) return;
   const bool mixed = std::ranges::any_of(parameters, [&](const Parameter& parameter) {
