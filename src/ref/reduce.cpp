@@ -80,13 +80,21 @@ Outputs accumulate(const Call& c, int64_t since, int initial, Step&& step, Finis
   return axes.nothing && c.node.op_type == "ReduceSum" ? one(x) : one(std::move(out));
 }
 
-constexpr auto kPlus = [](auto sum, auto x) { return sum + x; };
-constexpr auto kPlusSquare = [](auto sum, auto x) { return sum + x * x; };
-constexpr auto kPlusAbs = [](auto sum, auto x) {
-  if constexpr (std::is_unsigned_v<decltype(x)>) {
-    return sum + x;
+// Integers wrap; unsigned arithmetic says so without undefined behaviour.
+template <class T>
+using Wrapping = std::conditional_t<std::is_integral_v<T>, uint64_t, T>;
+constexpr auto kPlus = []<class T>(T sum, T x) {
+  return static_cast<T>(static_cast<Wrapping<T>>(sum) + static_cast<Wrapping<T>>(x));
+};
+constexpr auto kTimes = []<class T>(T product, T x) {
+  return static_cast<T>(static_cast<Wrapping<T>>(product) * static_cast<Wrapping<T>>(x));
+};
+constexpr auto kPlusSquare = [](auto sum, auto x) { return kPlus(sum, kTimes(x, x)); };
+constexpr auto kPlusAbs = []<class T>(T sum, T x) {
+  if constexpr (std::is_unsigned_v<T>) {
+    return kPlus(sum, x);
   } else {
-    return sum + (x < 0 ? -x : x);
+    return kPlus(sum, x < 0 ? kTimes(x, T{-1}) : x);
   }
 };
 constexpr auto kAsIs = [](auto sum, int64_t) { return sum; };
@@ -94,10 +102,7 @@ constexpr auto kRoot = [](auto sum, int64_t) { return std::sqrt(static_cast<doub
 constexpr auto kLog = [](auto sum, int64_t) { return std::log(static_cast<double>(sum)); };
 
 Outputs reduce_sum(const Call& c) { return accumulate(c, 13, 0, kPlus, kAsIs); }
-Outputs reduce_prod(const Call& c) {
-  return accumulate(
-      c, 18, 1, [](auto sum, auto x) { return sum * x; }, kAsIs);
-}
+Outputs reduce_prod(const Call& c) { return accumulate(c, 18, 1, kTimes, kAsIs); }
 Outputs reduce_mean(const Call& c) {
   return accumulate(c, 18, 0, kPlus, [](auto sum, int64_t count) {
     using Acc = decltype(sum);
