@@ -112,6 +112,10 @@ struct Node {
   std::string label() const;
 };
 
+// An ai.onnx node with these inputs, outputs and attributes.
+Node make_node(std::string op_type, std::vector<ValueId> inputs, std::vector<ValueId> outputs = {},
+               std::vector<Attribute> attributes = {});
+
 struct Use {
   NodeId node;
   int32_t input;  // position in Node::inputs; -1: captured by a subgraph of the node
@@ -227,6 +231,7 @@ struct Model {
   Graph graph;
 
   int64_t opset() const;  // of ai.onnx; 0 when not imported
+  Model clone() const;    // deep; ids are kept, weight bytes are shared
 };
 
 // Checks every invariant of the IR: ids in range, one producer a value, use-lists exact, order topological,

@@ -114,16 +114,6 @@ Result<bool> for_each_graph(Model& model, const std::function<Result<bool>(Scope
   return visit_graph(top, names, visit);
 }
 
-Node make_node(std::string op_type, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
-               std::vector<Attribute> attributes) {
-  Node node;
-  node.op_type = std::move(op_type);
-  node.inputs = std::move(inputs);
-  node.outputs = std::move(outputs);
-  node.attributes = std::move(attributes);
-  return node;
-}
-
 bool has_input(const Node& node, size_t position) {
   return position < node.inputs.size() && node.inputs[position] != kNoValue;
 }

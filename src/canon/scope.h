@@ -75,10 +75,6 @@ class Scope {
 // Subgraphs of nodes that `visit` erased are not visited.
 Result<bool> for_each_graph(Model& model, const std::function<Result<bool>(Scope&)>& visit);
 
-// An ai.onnx node with these inputs, outputs and attributes.
-Node make_node(std::string op_type, std::vector<ValueId> inputs, std::vector<ValueId> outputs = {},
-               std::vector<Attribute> attributes = {});
-
 // Whether input `position` is given.
 bool has_input(const Node& node, size_t position);
 // Whether output `position` exists and is read or a graph output.

@@ -76,12 +76,7 @@ class Degeneracy {
 
 // The same model with more outputs.
 Model with_outputs(const Model& model, const std::vector<ValueId>& values) {
-  Model copy;
-  copy.name = model.name;
-  copy.path = model.path;
-  copy.ir_version = model.ir_version;
-  copy.opsets = model.opsets;
-  copy.graph = std::move(*model.graph.clone());
+  Model copy = model.clone();
   for (const ValueId value : values) copy.graph.add_output(value);
   return copy;
 }

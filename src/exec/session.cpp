@@ -122,16 +122,6 @@ class PlanSession final : public Session {
   std::list<Entry> instances_;  // the latest first
 };
 
-Model copy_of(const Model& model) {
-  Model copy;
-  copy.name = model.name;
-  copy.path = model.path;
-  copy.ir_version = model.ir_version;
-  copy.opsets = model.opsets;
-  copy.graph = std::move(*model.graph.clone());
-  return copy;
-}
-
 }  // namespace
 }  // namespace exec
 
@@ -143,7 +133,7 @@ Result<std::unique_ptr<Session>> create_session(const Model& model, const Execut
                 "no device is called '" + options.device + "'; there are cpu, ref and cuda");
   if (device->make_session != nullptr) return device->make_session(model);
   MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend());
-  Model copy = exec::copy_of(model);
+  Model copy = model.clone();
   MTS_TRY(copy.graph.sort());
   return std::make_unique<exec::PlanSession>(std::move(copy), std::move(backend), options.threads);
 }

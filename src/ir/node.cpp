@@ -15,6 +15,16 @@ T value_or(const Node& node, std::string_view name, T fallback) {
 
 }  // namespace
 
+Node make_node(std::string op_type, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
+               std::vector<Attribute> attributes) {
+  Node node;
+  node.op_type = std::move(op_type);
+  node.inputs = std::move(inputs);
+  node.outputs = std::move(outputs);
+  node.attributes = std::move(attributes);
+  return node;
+}
+
 const Attribute* Node::find(std::string_view attribute) const {
   const auto it = std::ranges::find(attributes, attribute, &Attribute::name);
   return it == attributes.end() ? nullptr : &*it;

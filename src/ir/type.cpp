@@ -33,4 +33,21 @@ int64_t Model::opset() const {
   return it == opsets.end() ? 0 : it->second;
 }
 
+Model Model::clone() const {
+  Model copy;
+  copy.name = name;
+  copy.path = path;
+  copy.ir_version = ir_version;
+  copy.opsets = opsets;
+  copy.producer_name = producer_name;
+  copy.producer_version = producer_version;
+  copy.domain = domain;
+  copy.doc = doc;
+  copy.model_version = model_version;
+  copy.metadata = metadata;
+  copy.extra = extra;
+  copy.graph = std::move(*graph.clone());
+  return copy;
+}
+
 }  // namespace mts

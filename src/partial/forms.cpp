@@ -5,14 +5,6 @@
 namespace mts::partial {
 namespace {
 
-Node make_node(std::string op_type, std::vector<ValueId> inputs, std::vector<Attribute> attributes) {
-  Node node;
-  node.op_type = std::move(op_type);
-  node.inputs = std::move(inputs);
-  node.attributes = std::move(attributes);
-  return node;
-}
-
 bool is_range(const std::vector<uint32_t>& positions) {
   for (size_t i = 1; i < positions.size(); ++i)
     if (positions[i] != positions[0] + i) return false;
@@ -84,7 +76,7 @@ void Forms::give_groups(ValueId value, const std::vector<std::vector<uint32_t>>&
   const Arrangement& whole = arrangement(value);
   const auto all = whole.all();
   const ValueId joined =
-      add_node(value, make_node("Concat", tensors, {{"axis", axis, {}}}), part_type(value, all));
+      add_node(value, make_node("Concat", tensors, {}, {{"axis", axis, {}}}), part_type(value, all));
   // Where each channel of the arrangement is in the groups.
   std::vector<uint32_t> start(order.size()), places;
   uint32_t next = 0;
@@ -97,7 +89,8 @@ void Forms::give_groups(ValueId value, const std::vector<std::vector<uint32_t>>&
   const ValueId indices = add_constant(graph_.value(value).name + "_order",
                                        Weight::int64s(entries_of(places, tracked(value).unit)));
   give(value, all,
-       add_node(value, make_node("Gather", {joined, indices}, {{"axis", axis, {}}}), part_type(value, all)));
+       add_node(value, make_node("Gather", {joined, indices}, {}, {{"axis", axis, {}}}),
+                part_type(value, all)));
 }
 
 const Forms::Form* Forms::find(ValueId value, const std::vector<uint32_t>& pieces) const {
@@ -117,12 +110,11 @@ ValueId Forms::select(ValueId value, ValueId tensor, const std::vector<uint32_t>
     const auto ints = [&](int64_t v) {
       return add_constant(name + "_at", Weight::int64s(std::vector<int64_t>{v}));
     };
-    return add_node(value, make_node("Slice", {tensor, ints(start), ints(end), ints(axis)}, {}),
-                    std::move(type));
+    return add_node(value, make_node("Slice", {tensor, ints(start), ints(end), ints(axis)}), std::move(type));
   }
   const auto entries = entries_of(positions, unit);
   const ValueId indices = add_constant(name + "_order", Weight::int64s(entries));
-  return add_node(value, make_node("Gather", {tensor, indices}, {{"axis", axis, {}}}), std::move(type));
+  return add_node(value, make_node("Gather", {tensor, indices}, {}, {{"axis", axis, {}}}), std::move(type));
 }
 
 ValueId Forms::single(ValueId value, uint32_t piece) {
@@ -140,7 +132,7 @@ ValueId Forms::single(ValueId value, uint32_t piece) {
   const Form source = *whole;
   const Tracked& t = tracked(value);
   std::vector<int64_t> sizes;
-  Node node = make_node("Split", {source.tensor}, {{"axis", static_cast<int64_t>(t.axis), {}}});
+  Node node = make_node("Split", {source.tensor}, {}, {{"axis", static_cast<int64_t>(t.axis), {}}});
   node.name = graph_.value(value).producer != kNoNode ? graph_.node(graph_.value(value).producer).name
                                                       : graph_.value(value).name;
   for (const uint32_t p : source.pieces) {
@@ -175,7 +167,8 @@ ValueId Forms::get(ValueId value, const std::vector<uint32_t>& pieces) {
     from = to;
   }
   const ValueId joined = add_node(
-      value, make_node("Concat", std::move(parts), {{"axis", static_cast<int64_t>(tracked(value).axis), {}}}),
+      value,
+      make_node("Concat", std::move(parts), {}, {{"axis", static_cast<int64_t>(tracked(value).axis), {}}}),
       part_type(value, pieces));
   forms_[index(value)].push_back({pieces, joined});
   return joined;
@@ -196,7 +189,7 @@ ValueId Forms::original(ValueId value) {
     const ValueId indices = add_constant(graph_.value(value).name + "_order", Weight::int64s(entries));
     result = add_node(
         value,
-        make_node("Gather", {result, indices}, {{"axis", static_cast<int64_t>(tracked(value).axis), {}}}),
+        make_node("Gather", {result, indices}, {}, {{"axis", static_cast<int64_t>(tracked(value).axis), {}}}),
         graph_.value(value).type);
   }
   return originals_[index(value)] = result;

@@ -16,10 +16,7 @@ namespace {
 Alignment align_widths(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
   std::vector<Model> views;
   for (const Model& model : models) {
-    Model& view = views.emplace_back();
-    view.name = model.name;
-    view.opsets = model.opsets;
-    view.graph = std::move(*model.graph.clone());
+    Model& view = views.emplace_back(model.clone());
     for (const NodeId id : view.graph.order()) {
       Node& node = view.graph.node(id);
       if (!node.is("Conv")) continue;

@@ -132,15 +132,11 @@ std::vector<std::vector<size_t>> groups_that_share(const std::vector<WeightPtr>&
 // Adds `op(inputs)` in front of `reader`.
 ValueId add_before(Graph& graph, NodeId reader, const char* op, std::vector<ValueId> inputs, Type type,
                    std::vector<Attribute> attributes = {}) {
-  Node node;
-  node.op_type = op;
-  node.name = graph.node(reader).name;
-  node.inputs = std::move(inputs);
-  node.attributes = std::move(attributes);
   const ValueId out = graph.add_value(
       graph.value(graph.node(reader).outputs[0]).name + "_" + op + std::to_string(graph.value_count()),
       std::move(type));
-  node.outputs = {out};
+  Node node = make_node(op, std::move(inputs), {out}, std::move(attributes));
+  node.name = graph.node(reader).name;
   graph.insert_before(reader, std::move(node));
   return out;
 }

@@ -118,13 +118,13 @@ void Rewriter::apply_scale(const Member& member, const WeightPtr& weight, const 
   bare.inputs = {original.inputs[0], w};
   graph.set_output_of(member.node, 0, kNoValue);
   const ValueId product_value = in.insert(member.node, std::move(bare), name + "_product", type);
-  Node mul = named(canon::make_node("Mul", {product_value, s}), original, "/scale");
+  Node mul = named(make_node("Mul", {product_value, s}), original, "/scale");
   if (has_bias(original)) {
     const ValueId scaled = in.insert(member.node, std::move(mul), name + "_scaled", type);
     const WeightPtr& bias = weight_of(graph, original, 2);
     const ValueId b = in.add_constant(graph.value(original.inputs[2]).name + "_after",
                                       per_channel(bias, form, type.rank()));
-    graph.insert_before(member.node, named(canon::make_node("Add", {scaled, b}, {y}), original, "/bias"));
+    graph.insert_before(member.node, named(make_node("Add", {scaled, b}, {y}), original, "/bias"));
   } else {
     mul.outputs = {y};
     graph.insert_before(member.node, std::move(mul));
@@ -172,7 +172,7 @@ void Rewriter::apply_term(const Member& member, const WeightPtr& weight, const T
   graph.set_output_of(member.node, 0, kNoValue);
   const ValueId product_value = in.insert(member.node, std::move(base), name + "_product", type);
   graph.insert_before(member.node,
-                      named(canon::make_node("Add", {product_value, update}, {y}), original, "/update"));
+                      named(make_node("Add", {product_value, update}, {y}), original, "/update"));
   graph.erase_node(member.node);
 }
 

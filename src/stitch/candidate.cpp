@@ -28,24 +28,4 @@ std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::
   return candidate;
 }
 
-std::vector<Model> copy_models(const std::vector<Model>& models) {
-  std::vector<Model> copies;
-  for (const Model& model : models) {
-    Model& copy = copies.emplace_back();
-    copy.name = model.name;
-    copy.path = model.path;
-    copy.ir_version = model.ir_version;
-    copy.opsets = model.opsets;
-    copy.producer_name = model.producer_name;
-    copy.producer_version = model.producer_version;
-    copy.domain = model.domain;
-    copy.doc = model.doc;
-    copy.model_version = model.model_version;
-    copy.metadata = model.metadata;
-    copy.extra = model.extra;
-    copy.graph = std::move(*model.graph.clone());
-  }
-  return copies;
-}
-
 }  // namespace mts

@@ -29,6 +29,4 @@ std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::
                                           const std::vector<SharedInput>& shared_inputs,
                                           const CostModel& cost, const StitchOptions& options);
 
-std::vector<Model> copy_models(const std::vector<Model>& models);
-
 }  // namespace mts

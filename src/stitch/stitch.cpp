@@ -101,7 +101,8 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
   std::unique_ptr<Candidate> split;
   if (options.strategy == StitchOptions::Strategy::kAuto ||
       options.strategy == StitchOptions::Strategy::kStitch) {
-    std::vector<Model> copies = copy_models(models);
+    std::vector<Model> copies;
+    for (const Model& model : models) copies.push_back(model.clone());
     MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
     if (parts.changed) {
       std::vector<ShapeFacts> new_facts;

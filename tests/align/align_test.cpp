@@ -191,26 +191,22 @@ Attention attention(int q_seed, int k_seed, int v_seed, bool reversed = false) {
   return result;
 }
 
+void expect_projections_aligned(Attention a, Attention b) {
+  const auto alignment = align_models(models_of(a, b));
+  EXPECT_EQ(alignment.sets.size(), 6U);
+  EXPECT_TRUE(together(alignment, a.q, b.q));
+  EXPECT_TRUE(together(alignment, a.k, b.k));
+  EXPECT_TRUE(together(alignment, a.v, b.v));
+}
+
 TEST(Align, ProjectionsAreToldApartByWhatReadsThem) {
-  for (const bool reversed : {false, true}) {
-    auto a = attention(1, 2, 3), b = attention(4, 5, 6, reversed);
-    const auto alignment = align_models(models_of(a, b));
-    EXPECT_EQ(alignment.sets.size(), 6U);
-    EXPECT_TRUE(together(alignment, a.q, b.q));
-    EXPECT_TRUE(together(alignment, a.k, b.k));
-    EXPECT_TRUE(together(alignment, a.v, b.v));
-  }
+  for (const bool reversed : {false, true})
+    expect_projections_aligned(attention(1, 2, 3), attention(4, 5, 6, reversed));
 }
 
 TEST(Align, ProjectionsWithOneFineTuned) {
-  for (const bool reversed : {false, true}) {
-    auto a = attention(1, 2, 3), b = attention(1, 9, 3, reversed);
-    const auto alignment = align_models(models_of(a, b));
-    EXPECT_EQ(alignment.sets.size(), 6U);
-    EXPECT_TRUE(together(alignment, a.q, b.q));
-    EXPECT_TRUE(together(alignment, a.k, b.k));
-    EXPECT_TRUE(together(alignment, a.v, b.v));
-  }
+  for (const bool reversed : {false, true})
+    expect_projections_aligned(attention(1, 2, 3), attention(1, 9, 3, reversed));
 }
 
 // Two branches of `length` layers that look alike, then Concat.

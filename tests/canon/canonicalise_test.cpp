@@ -50,7 +50,7 @@ size_t constant_bytes(const Graph& graph) {
 }
 
 Model canonical(Model model) {
-  const Model before = testing_canon::copy_of(model);
+  const Model before = model.clone();
   std::vector<Model> models;
   models.push_back(std::move(model));
   const auto done = canonicalise(models);
@@ -123,7 +123,7 @@ TEST(Canonicalise, LinearLayersInAnyLayoutEndWithOneWeight) {
       model_with("g (float[N,S,24] x, float[24,32] w) => (float[N,S,32] y) { y = MatMul (x, w) }",
                  {{"w", Weight::transpose(rows, {1, 0})}}));
   std::vector<Model> before;
-  for (const Model& model : models) before.push_back(testing_canon::copy_of(model));
+  for (const Model& model : models) before.push_back(model.clone());
   ASSERT_TRUE(canonicalise(models));
   std::vector<Digest> digests;
   for (size_t m = 0; m < models.size(); ++m) {

@@ -85,7 +85,7 @@ TEST_P(Families, Canonicalise) {
         !operators.contains("Expand")) {
       EXPECT_EQ(operators.count("Shape"), 0u);
     }
-    again.push_back(testing_canon::copy_of(models[i]));
+    again.push_back(models[i].clone());
   }
   ASSERT_TRUE(canonicalise(again));
   for (size_t i = 0; i < models.size(); ++i)

@@ -13,12 +13,12 @@ namespace {
 
 Result<void> run(golden::Case& golden) {
   std::vector<Model> before;
-  for (const Model& model : golden.before) before.push_back(testing_canon::copy_of(model));
+  for (const Model& model : golden.before) before.push_back(model.clone());
   const auto names = golden.directives.find("passes");
   if (names == golden.directives.end()) {
     MTS_TRY(canonicalise(golden.before));
     std::vector<Model> again;
-    for (const Model& model : golden.before) again.push_back(testing_canon::copy_of(model));
+    for (const Model& model : golden.before) again.push_back(model.clone());
     MTS_TRY(canonicalise(again));
     for (size_t i = 0; i < again.size(); ++i)
       EXPECT_EQ(testing_canon::structure_of(again[i].graph),

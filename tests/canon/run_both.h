@@ -143,12 +143,4 @@ inline void expect_same_results(const Model& before, const Model& after, const s
   EXPECT_GT(ran, 0) << what << " ran with no size" << refusals;
 }
 
-inline Model copy_of(const Model& model) {
-  auto bytes = to_bytes(model);
-  EXPECT_TRUE(bytes) << bytes.error().to_string();
-  auto copy = from_bytes(std::move(*bytes), model.name);
-  EXPECT_TRUE(copy) << copy.error().to_string();
-  return std::move(*copy);
-}
-
 }  // namespace mts::testing_canon

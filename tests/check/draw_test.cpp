@@ -13,14 +13,6 @@ std::vector<double> drawn(Drawing drawing, uint64_t seed = 1, const std::string&
   return doubles_of(draw(drawing, seed, stream));
 }
 
-Node node(std::string op, std::vector<ValueId> inputs, std::vector<ValueId> outputs) {
-  Node result;
-  result.op_type = std::move(op);
-  result.inputs = std::move(inputs);
-  result.outputs = std::move(outputs);
-  return result;
-}
-
 TEST(Draw, DependsOnSeedAndStreamOnly) {
   const Drawing drawing{DType::kFloat32, {4, 5}, {}, {}};
   EXPECT_EQ(drawn(drawing), drawn(drawing));
@@ -70,10 +62,10 @@ TEST(UsageOf, FindsTheAxisThatIsIndexed) {
   const ValueId wide = graph.add_value("wide", Type::tensor(DType::kInt64));
   const ValueId rows = graph.add_value("rows", {});
   const ValueId columns = graph.add_value("columns", {});
-  graph.add_node(node("Cast", {ids}, {wide}));
-  graph.add_node(node("Gather", {table, wide}, {rows}));
+  graph.add_node(make_node("Cast", {ids}, {wide}));
+  graph.add_node(make_node("Gather", {table, wide}, {rows}));
   EXPECT_EQ(usage_of(graph, ids).below, 4);
-  Node other = node("Gather", {table, ids}, {columns});
+  Node other = make_node("Gather", {table, ids}, {columns});
   other.set("axis", int64_t{-1});
   graph.add_node(std::move(other));
   EXPECT_EQ(usage_of(graph, ids).below, 3);
@@ -84,11 +76,11 @@ TEST(UsageOf, DoesNotMistakeDataForIndices) {
   const ValueId x = graph.add_input("x", Type::tensor(DType::kInt64, {Dim::known(4)}));
   const ValueId at = graph.add_constant("at", Weight::int64_scalar(2));
   const ValueId out = graph.add_value("out", {});
-  graph.add_node(node("Gather", {x, at}, {out}));
+  graph.add_node(make_node("Gather", {x, at}, {out}));
   EXPECT_FALSE(usage_of(graph, x).below.has_value());
   const ValueId shape = graph.add_input("shape", Type::tensor(DType::kInt64, {Dim::known(1)}));
   const ValueId shaped = graph.add_value("shaped", {});
-  graph.add_node(node("Reshape", {out, shape}, {shaped}));
+  graph.add_node(make_node("Reshape", {out, shape}, {shaped}));
   EXPECT_TRUE(usage_of(graph, shape).size);
   EXPECT_FALSE(usage_of(graph, x).size);
 }
@@ -101,9 +93,9 @@ TEST(UsageOf, LooksIntoSubgraphs) {
   const ValueId inner = branch->add_capture(ids, "ids", Type::tensor(DType::kInt64));
   const ValueId table = branch->add_constant("table", Weight::floats(std::vector<float>(10), {5, 2}));
   const ValueId rows = branch->add_value("rows", {});
-  branch->add_node(node("Gather", {table, inner}, {rows}));
+  branch->add_node(make_node("Gather", {table, inner}, {rows}));
   branch->add_output(rows);
-  Node choice = node("If", {condition}, {graph.add_value("y", {})});
+  Node choice = make_node("If", {condition}, {graph.add_value("y", {})});
   choice.set("then_branch", branch);
   choice.set("else_branch", branch->clone());
   graph.add_node(std::move(choice));

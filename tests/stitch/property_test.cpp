@@ -46,14 +46,7 @@ Tensor input_value(const Type& type, int64_t batch, uint32_t seed) {
 
 Family copy_of(const Family& family) {
   Family copy;
-  for (const Model& model : family.models) {
-    Model m;
-    m.name = model.name;
-    m.ir_version = model.ir_version;
-    m.opsets = model.opsets;
-    m.graph = std::move(*model.graph.clone());
-    copy.models.push_back(std::move(m));
-  }
+  for (const Model& model : family.models) copy.models.push_back(model.clone());
   return copy;
 }
 

@@ -13,25 +13,6 @@
 namespace mts::tool {
 namespace {
 
-// The models are loaded anew by canonicalisation: stitch() takes them over, and the originals are still
-// needed.
-Model copy_of(const Model& model) {
-  Model copy;
-  copy.name = model.name;
-  copy.path = model.path;
-  copy.ir_version = model.ir_version;
-  copy.opsets = model.opsets;
-  copy.producer_name = model.producer_name;
-  copy.producer_version = model.producer_version;
-  copy.domain = model.domain;
-  copy.doc = model.doc;
-  copy.model_version = model.model_version;
-  copy.metadata = model.metadata;
-  copy.extra = model.extra;
-  copy.graph = std::move(*model.graph.clone());
-  return copy;
-}
-
 // The --share-input flags with which the fused model was made: "image=a:x,b:input.1".
 std::vector<std::string> shared_inputs(const std::vector<check::ModelEntry>& entries) {
   std::map<std::string, std::vector<std::string>> readers;
@@ -139,7 +120,7 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
     stitch_options.share_inputs = shared_inputs(pairing.entries());
     std::vector<Model> copies;
     for (size_t m = 0; m < originals.size(); ++m) {
-      copies.push_back(copy_of(originals[m]));
+      copies.push_back(originals[m].clone());
       copies.back().name = pairing.entries()[m].name;
     }
     Result<Stitched> stitched = stitch(std::move(copies), stitch_options);
