@@ -105,7 +105,9 @@ Nanoseconds CostModel::node(const Work& work) const {
       std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores, 1.0);
   const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
-  return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, total / bandwidth(total)));
+  const double moving = total / bandwidth(total);
+  return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, moving) +
+                        (1 - profile_.overlap) * std::min(compute, moving));
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {

@@ -1,4 +1,5 @@
 // Profiles as JSON: reading with the field in every message, and writing.
+#include "plan/json_reader.h"
 #include "plan/profile.h"
 
 #include <algorithm>
@@ -10,67 +11,11 @@
 namespace mts {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kSchemaVersion = 1;
 constexpr std::array kRateTypes = {DType::kFloat64, DType::kFloat32, DType::kFloat16, DType::kBfloat16,
                                    DType::kInt8};
 
-// A place in the document: the value and how messages call it ("memory[1].bytes"). The first error is kept,
-// and what is read after it does not matter.
-class Reader {
- public:
-  explicit Reader(const std::string& file) : file_(file) {}
-
-  bool ok() const { return error_.message.empty(); }
-  const Error& error() const { return error_; }
-  void refuse(const std::string& field, const std::string& message) {
-    if (ok()) error_ = Error{ErrorCode::kUsage, message, {.file = file_, .node = {}, .value = field}};
-  }
-
-  // An object with exactly these fields.
-  bool object(const Json& json, const std::string& field, std::initializer_list<std::string_view> names) {
-    if (!json.is_object()) return refuse(field, "is not an object"), false;
-    for (const std::string_view name : names)
-      if (!json.contains(name)) refuse(under(field, name), "is missing");
-    for (const auto& [key, value] : json.items())
-      if (std::ranges::find(names, std::string_view(key)) == names.end())
-        refuse(under(field, key), "is not a field of a device profile");
-    return ok();
-  }
-  bool list(const Json& json, const std::string& field) {
-    if (!json.is_array() || json.empty()) refuse(field, "is not a list with entries");
-    return ok();
-  }
-  std::string text(const Json& json, const std::string& field) {
-    if (!json.is_string() || json.get<std::string>().empty()) return refuse(field, "is not a text"), "";
-    return json.get<std::string>();
-  }
-  bool truth(const Json& json, const std::string& field) {
-    if (!json.is_boolean()) return refuse(field, "is neither true nor false"), false;
-    return json.get<bool>();
-  }
-  // A number above 0 (or of at least 0) and up to `high`.
-  double number(const Json& json, const std::string& field, bool zero_too = false, double high = 1e24) {
-    const double value = json.is_number() ? json.get<double>() : -1;
-    if (!(value > 0 || (zero_too && value == 0)) || value > high) {
-      const std::string limit = high == 1 ? ", at most 1" : "";
-      refuse(field, (zero_too ? "is not a number of at least 0" : "is not a number above 0") + limit);
-      return 1;
-    }
-    return value;
-  }
-  static std::string under(const std::string& field, std::string_view name) {
-    return field.empty() ? std::string(name) : field + "." + std::string(name);
-  }
-  static std::string at(const std::string& field, size_t i) { return field + "[" + std::to_string(i) + "]"; }
-
- private:
-  std::string file_;
-  Error error_ = {};
-};
-
-void read_flops(Reader& reader, const Json& json, DeviceProfile& profile) {
+void read_flops(JsonReader& reader, const Json& json, DeviceProfile& profile) {
   if (!json.is_object()) return reader.refuse("flops", "is not an object");
   for (const auto& [key, value] : json.items()) {
     const auto type = std::ranges::find(kRateTypes, std::string_view(key), name_of);
@@ -82,11 +27,11 @@ void read_flops(Reader& reader, const Json& json, DeviceProfile& profile) {
 }
 
 // The last entry is DRAM, which holds everything.
-void read_memory(Reader& reader, const Json& json, DeviceProfile& profile) {
+void read_memory(JsonReader& reader, const Json& json, DeviceProfile& profile) {
   if (!reader.list(json, "memory")) return;
   double bytes = 0;
   for (size_t i = 0; i < json.size() && reader.ok(); ++i) {
-    const std::string field = Reader::at("memory", i);
+    const std::string field = JsonReader::at("memory", i);
     const bool last = i + 1 == json.size();
     if (!(last ? reader.object(json[i], field, {"name", "bytes_per_second"})
                : reader.object(json[i], field, {"name", "bytes", "bytes_per_second"})))
@@ -104,11 +49,11 @@ void read_memory(Reader& reader, const Json& json, DeviceProfile& profile) {
   }
 }
 
-EfficiencyCurve read_curve(Reader& reader, const Json& json, const std::string& field) {
+EfficiencyCurve read_curve(JsonReader& reader, const Json& json, const std::string& field) {
   EfficiencyCurve curve;
   if (!reader.list(json, field)) return curve;
   for (size_t i = 0; i < json.size() && reader.ok(); ++i) {
-    const std::string entry = Reader::at(field, i);
+    const std::string entry = JsonReader::at(field, i);
     if (!reader.object(json[i], entry, {"channels", "efficiency"})) break;
     const EfficiencyPoint point{
         .channels = reader.number(json[i]["channels"], entry + ".channels"),
@@ -130,14 +75,14 @@ Json curve_json(const EfficiencyCurve& curve) {
 }  // namespace
 
 Result<DeviceProfile> parse_profile(std::string_view text, const std::string& file) {
-  Reader reader(file);
+  JsonReader reader(file, "a device profile");
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) reader.refuse("", "is no JSON");
   DeviceProfile profile;
   if (reader.ok() &&
       reader.object(json, "",
                     {"schema_version", "name", "kind", "sources", "flops", "memory", "cores", "core_elements",
-                     "dispatch_seconds", "view_seconds", "copy_efficiency", "run_seconds",
+                     "dispatch_seconds", "view_seconds", "copy_efficiency", "run_seconds", "overlap",
                      "fuses_elementwise", "joins_in_place", "channels_last", "efficiency"})) {
     if (json["schema_version"] != kSchemaVersion)
       reader.refuse("schema_version",
@@ -151,7 +96,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
       reader.refuse("name", "begins with \"cpu\" for a CPU, and for nothing else");
     if (reader.list(json["sources"], "sources"))
       for (size_t i = 0; i < json["sources"].size(); ++i)
-        profile.sources.push_back(reader.text(json["sources"][i], Reader::at("sources", i)));
+        profile.sources.push_back(reader.text(json["sources"][i], JsonReader::at("sources", i)));
     read_flops(reader, json["flops"], profile);
     read_memory(reader, json["memory"], profile);
     profile.cores = reader.number(json["cores"], "cores");
@@ -160,6 +105,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     profile.view_seconds = reader.number(json["view_seconds"], "view_seconds", true);
     profile.copy_efficiency = reader.number(json["copy_efficiency"], "copy_efficiency", false, 1);
     profile.run_seconds = reader.number(json["run_seconds"], "run_seconds", true);
+    profile.overlap = reader.number(json["overlap"], "overlap", true, 1);
     profile.joins_in_place = reader.truth(json["joins_in_place"], "joins_in_place");
     profile.channels_last = reader.truth(json["channels_last"], "channels_last");
     profile.fuses_elementwise = reader.truth(json["fuses_elementwise"], "fuses_elementwise");
@@ -195,6 +141,7 @@ std::string to_json(const DeviceProfile& profile) {
   json["view_seconds"] = profile.view_seconds;
   json["copy_efficiency"] = profile.copy_efficiency;
   json["run_seconds"] = profile.run_seconds;
+  json["overlap"] = profile.overlap;
   json["fuses_elementwise"] = profile.fuses_elementwise;
   json["joins_in_place"] = profile.joins_in_place;
   json["channels_last"] = profile.channels_last;
