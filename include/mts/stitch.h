@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mts {
@@ -27,7 +29,18 @@ struct StitchOptions {
   bool keep_metadata = false;
   RecoverOptions recover;              // approximate sharing: off unless asked for
   std::string target = "generic-gpu";  // device profile: a name, or the path of one that ends in ".json"
+  // Models in groups that run one after another. By default, with kAuto, as many groups as are predicted to
+  // be fastest.
+  int64_t groups = 0;                     // how many; 0: not asked for
+  std::optional<uint64_t> memory_budget;  // bytes, weights and activations: the least latency within it
+  std::optional<double> latency_budget;   // seconds: the least memory within it
+  // A plan that Stitched::plan held: it is carried out as it is; target, groups and budgets do not count.
+  std::string plan;
+  std::string plan_file;  // for messages
 };
+
+std::string_view name_of(StitchOptions::Strategy strategy);    // "auto", "stitch", ...
+std::string_view name_of(StitchOptions::Objective objective);  // "bytes", "latency"
 
 struct Refusal {
   std::string op;
@@ -80,6 +93,7 @@ struct StitchReport {
 struct Stitched {
   Model model;
   StitchReport report;
+  std::string plan;  // JSON, to be replayed by StitchOptions::plan
 };
 
 // Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names, a bad

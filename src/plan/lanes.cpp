@@ -178,6 +178,30 @@ Nanoseconds member_cost(const Program& program, const Member& member, const Cost
              : cost.node(work);
 }
 
+Proposal propose_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
+                      const WeightUse& weights, bool distinct_weights,
+                      const std::function<std::vector<Placement>(size_t)>& candidates) {
+  Lane lane = make_lane(program, column, members, distinct_weights);
+  for (size_t i = 0; i < lane.operands.size(); ++i) {
+    Operand& operand = lane.operands[i];
+    if (!operand.mapped()) continue;
+    std::vector<Number> numbers;
+    for (const uint32_t m : members) {
+      const auto& operands = column.members[m].operands;
+      numbers.push_back(i < operands.size() ? operands[i] : kNoNumber);
+    }
+    if (std::ranges::find(numbers, kNoNumber) != numbers.end())
+      return Proposal::refuse("an optional operand is there in some models only");
+    if (!operand.constant) {
+      operand.candidates = candidates(i);
+    } else if (!weights.may_concatenate(numbers)) {
+      return Proposal::refuse(
+          "a weight is also needed elsewhere: putting it into one with others would store it twice");
+    }
+  }
+  return propose(lane);
+}
+
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
                                 const Candidates& candidates) {
@@ -185,29 +209,13 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
   ColumnChoices result;
   const bool netfuse = options.strategy == Mode::kNetfuse;
   const auto propose_for = [&](std::span<const uint32_t> members) {
-    Lane lane = make_lane(program, column, members, netfuse);
-    for (size_t i = 0; i < lane.operands.size(); ++i) {
-      Operand& operand = lane.operands[i];
-      if (!operand.mapped()) continue;
-      std::vector<Number> numbers;
-      for (const uint32_t m : members) {
-        const auto& operands = column.members[m].operands;
-        numbers.push_back(i < operands.size() ? operands[i] : kNoNumber);
-      }
-      if (std::ranges::find(numbers, kNoNumber) != numbers.end())
-        return Proposal::refuse("an optional operand is there in some models only");
-      if (operand.constant) {
-        if (!weights.may_concatenate(numbers))
-          return Proposal::refuse(
-              "a weight is also needed elsewhere: putting it into one with others would store it twice");
-        continue;
-      }
-      for (const Number number : numbers)
-        for (const Placement& placement : candidates(number))
-          if (std::ranges::find(operand.candidates, placement) == operand.candidates.end())
-            operand.candidates.push_back(placement);
-    }
-    return propose(lane);
+    return propose_lane(program, column, members, weights, netfuse, [&](size_t position) {
+      std::vector<Placement> all;
+      for (const uint32_t m : members)
+        for (const Placement& placement : candidates(column.members[m].operands[position]))
+          if (std::ranges::find(all, placement) == all.end()) all.push_back(placement);
+      return all;
+    });
   };
   const auto add_choice = [&](std::vector<LanePlan> lanes, Strategy strategy) {
     Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0};

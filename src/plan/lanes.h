@@ -36,6 +36,12 @@ class WeightUse {
 // reached.
 using Candidates = std::function<std::vector<Placement>(Number)>;
 
+// The ways in which some members of a column can run as one. `candidates`: the placements at hand of an
+// operand that is not constant. With `distinct_weights`: see make_lane().
+Proposal propose_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
+                      const WeightUse& weights, bool distinct_weights,
+                      const std::function<std::vector<Placement>(size_t operand)>& candidates);
+
 // Whether the node runs inside the step that feeds it, on devices that do so: it is elementwise, and the only
 // reader of what another node makes.
 bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost);

@@ -1,38 +1,129 @@
 #include "plan/memory.h"
 
 #include "plan/cost.h"
+#include "rules/rule.h"
 
 #include <algorithm>
-#include <vector>
+#include <cstdint>
+#include <map>
 
 namespace mts {
+namespace {
 
-double predicted_peak_bytes(const Program& program) {
-  const size_t columns = program.columns.size();
-  std::vector<size_t> last(program.types.size(), 0);  // by number: the last column that reads it
-  for (size_t c = 0; c < columns; ++c)
-    for (const Member& member : program.columns[c].members)
+constexpr uint32_t kNoBlock = 0xffffffffu;
+
+bool is_reshape(const Node& node) {
+  return node.is("Reshape") || node.is("Flatten") || node.is("Squeeze") || node.is("Unsqueeze") ||
+         node.is("Identity");
+}
+
+class Simulation {
+ public:
+  Simulation(const Program& program, const std::vector<ColumnPlan>& columns)
+      : program_(program), columns_(columns), block_of_(program.types.size(), kNoBlock) {}
+
+  void run(LaneRef ref) {
+    const Column& column = program_.columns[ref.column];
+    const LanePlan& lane = columns_[ref.column].lanes[ref.lane];
+    std::map<uint32_t, int64_t> reads;  // by block
+    size_t positions = 0;
+    for (const uint32_t m : lane.members) {
+      const Member& member = column.members[m];
+      positions = std::max(positions, member.operands.size());
       for (const auto* numbers : {&member.operands, &member.captures})
         for (const Number number : *numbers)
-          if (number != kNoNumber) last[number] = c;
-  for (const Number number : program.outputs) last[number] = columns;
-  std::vector<double> released(columns + 2, 0);  // before this column
-  double constants = 0, live = 0, peak = 0;
-  for (Number number = 0; number < program.types.size(); ++number)
-    if (program.weights[number] != nullptr)
-      constants += static_cast<double>(program.weights[number]->byte_size());
-  for (size_t c = 0; c < columns; ++c) {
-    live -= released[c];
-    for (const Member& member : program.columns[c].members)
-      for (const Number number : member.outputs) {
-        if (number == kNoNumber || !program.types[number].has_rank()) continue;
-        const double bytes = CostModel::bytes(program.types[number]);
-        live += bytes;
-        released[std::max(last[number], c) + 1] += bytes;
-      }
-    peak = std::max(peak, live);
+          if (number != kNoNumber && block_of_[number] != kNoBlock) ++reads[block_of_[number]];
+    }
+    double made = 0;
+    int64_t readers = 0;
+    for (const uint32_t m : lane.members)
+      for (const Number output : column.members[m].outputs)
+        if (output != kNoNumber) {
+          made += bytes(output);
+          readers += program_.use_counts[output];
+        }
+    const uint32_t block = writes_in_place(column, lane, reads, made) ? reads.begin()->first : add(made);
+    double copies = 0;
+    if (lane.fused())
+      for (size_t i = 0; i < positions; ++i) copies += copied(column, lane, i);
+    peak_ = std::max(peak_, live_ + copies);
+    blocks_[block].readers += readers;
+    for (const uint32_t m : lane.members)
+      for (const Number output : column.members[m].outputs)
+        if (output != kNoNumber) block_of_[output] = block;
+    for (const auto& [read, times] : reads) blocks_[read].readers -= times;
+    for (const auto& [read, times] : reads) free_if_done(read);
+    free_if_done(block);
   }
-  return constants + peak;
+
+  double peak() const { return peak_; }
+
+ private:
+  struct Block {
+    double bytes = 0;
+    int64_t readers = 0;  // still to come
+  };
+
+  double bytes(Number number) const {
+    return program_.types[number].has_rank() ? CostModel::bytes(program_.types[number]) : 0;
+  }
+  uint32_t add(double size) {
+    blocks_.push_back({.bytes = size});
+    live_ += size;
+    return static_cast<uint32_t>(blocks_.size() - 1);
+  }
+  void free_if_done(uint32_t block) {
+    if (blocks_[block].readers > 0) return;
+    live_ -= blocks_[block].bytes;
+    blocks_[block].bytes = 0;
+  }
+
+  // The lane reads one block as large as what it makes, and nothing reads that block afterwards.
+  bool writes_in_place(const Column& column, const LanePlan& lane, const std::map<uint32_t, int64_t>& reads,
+                       double made) const {
+    const Node& node = program_.node(column.members[lane.members.front()]);
+    if (!is_elementwise(node) && !is_reshape(node)) return false;
+    if (reads.size() != 1) return false;
+    const Block& block = blocks_[reads.begin()->first];
+    return block.readers == reads.begin()->second && block.bytes == made;
+  }
+
+  // Bytes that are copied to bring operand `i` of all members together.
+  double copied(const Column& column, const LanePlan& lane, size_t i) const {
+    if (i >= lane.option.operands.size() || !lane.option.operands[i].is_fused()) return 0;
+    double sum = 0;
+    bool together = true, constant = true;
+    uint32_t first = kNoBlock;
+    for (const uint32_t m : lane.members) {
+      const auto& operands = column.members[m].operands;
+      if (i >= operands.size() || operands[i] == kNoNumber) return 0;
+      constant &= program_.weights[operands[i]] != nullptr;
+      const uint32_t block = block_of_[operands[i]];
+      if (first == kNoBlock) first = block;
+      together &= block != kNoBlock && block == first;
+      sum += bytes(operands[i]);
+    }
+    return together || constant ? 0 : sum;
+  }
+
+  const Program& program_;
+  const std::vector<ColumnPlan>& columns_;
+  std::vector<uint32_t> block_of_;  // [number]
+  std::vector<Block> blocks_;
+  double live_ = 0, peak_ = 0;
+};
+
+}  // namespace
+
+PredictedMemory predicted_memory(const Program& program, const std::vector<ColumnPlan>& columns,
+                                 std::span<const LaneRef> order) {
+  PredictedMemory memory;
+  for (const WeightPtr& weight : program.weights)
+    if (weight != nullptr) memory.constants += static_cast<double>(weight->byte_size());
+  Simulation simulation(program, columns);
+  for (const LaneRef lane : order) simulation.run(lane);
+  memory.activations = simulation.peak();
+  return memory;
 }
 
 }  // namespace mts

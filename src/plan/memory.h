@@ -1,11 +1,19 @@
-// Predicted memory of a program that runs in the order of its columns: the constants, and the most
-// activations that are needed at one time. Sizes with a symbol count as CostModel says.
+// Predicted memory of a plan.
+//
+// In: a program, its lanes and the order in which they run. Out: bytes of the constants, and the most
+// activations that are held at one time. What the lanes of a fused value make is one block, held until its
+// last reader; elementwise operators and reshapes write where they read when nothing else reads that; parts
+// from several places are copied together for their reader. Sizes with a symbol count as CostModel says.
 #pragma once
 
-#include "plan/program.h"
+#include "plan/plan.h"
+
+#include <span>
+#include <vector>
 
 namespace mts {
 
-double predicted_peak_bytes(const Program& program);
+PredictedMemory predicted_memory(const Program& program, const std::vector<ColumnPlan>& columns,
+                                 std::span<const LaneRef> order);
 
 }  // namespace mts

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plan/cost.h"
+#include "plan/grouping.h"
 #include "plan/program.h"
 #include "rules/rule.h"
 
@@ -25,17 +26,31 @@ struct ColumnPlan {
   std::string refusal;  // why a column of several members is (partly) apart; empty when it is not
 };
 
+struct PredictedMemory {  // bytes
+  double constants = 0;
+  double activations = 0;  // the most that are held at one time
+  double peak() const { return constants + activations; }
+};
+
+struct LaneRef {
+  uint32_t column = 0, lane = 0;
+  bool operator==(const LaneRef&) const = default;
+};
+
 struct Plan {
   std::vector<ColumnPlan> columns;
+  std::vector<LaneRef> order;  // in which the lanes run: every lane once, each after what it reads
+  Groups groups;
   Nanoseconds predicted = 0;
   Nanoseconds predicted_apart = 0;       // every member by itself
   Nanoseconds predicted_sequential = 0;  // every node of every model by itself
-  double predicted_peak_bytes = 0;       // weights and the activations that live at one time
+  PredictedMemory predicted_memory;
 };
 
 struct PlanOptions {
   StitchOptions::Strategy strategy = StitchOptions::Strategy::kAuto;
   bool allow_duplicates = false;  // weights may be stored more than once
+  Groups groups = {};             // of the program (in_groups); empty: all models are one
 };
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options);

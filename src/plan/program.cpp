@@ -122,9 +122,10 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
           dim.symbol = "i" + std::to_string(model) + "." + std::to_string(i) + "." + std::to_string(axis);
       }
     }
+    auto& outputs = program.outputs.emplace_back();
     for (const ValueId output : graph.outputs()) {
-      program.outputs.push_back(number_of(static_cast<uint32_t>(model), output));
-      ++program.use_counts[program.outputs.back()];
+      outputs.push_back(number_of(static_cast<uint32_t>(model), output));
+      ++program.use_counts[outputs.back()];
     }
   }
   mark_uncomputable_symbols(program, numbering, models);

@@ -43,8 +43,8 @@ struct Program {
   std::vector<Type> types;
   std::vector<WeightPtr> weights;  // null when not constant
   std::vector<ValueSource> sources;
-  std::vector<uint32_t> use_counts;  // operands, captures and model outputs that read it
-  std::vector<Number> outputs;       // of all models, in order
+  std::vector<uint32_t> use_counts;          // operands, captures and model outputs that read it
+  std::vector<std::vector<Number>> outputs;  // of each model
 
   const Node& node(const Member& member) const { return (*models)[member.model].graph.node(member.node); }
 };

@@ -3,6 +3,7 @@
 // single columns are changed as long as that helps. Exact on chains, good on branches, deterministic.
 #include "plan/lanes.h"
 #include "plan/memory.h"
+#include "plan/schedule.h"
 
 #include <algorithm>
 #include <limits>
@@ -71,6 +72,12 @@ double bytes_of(const Program& program, std::span<const Number> numbers) {
   return bytes;
 }
 
+bool is_fused(const Choice& choice, uint32_t member) {
+  return std::ranges::any_of(choice.lanes, [member](const LanePlan& lane) {
+    return lane.fused() && std::ranges::find(lane.members, member) != lane.members.end();
+  });
+}
+
 Nanoseconds Search::single(const Choice& choice, Number number) const {
   const uint32_t member = program_.sources[number].member;
   for (const LanePlan& lane : choice.lanes)
@@ -91,7 +98,12 @@ Nanoseconds Search::single(const Choice& choice, Number number) const {
 Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
   if (!want.form.is_fused()) {
     Nanoseconds sum = 0;
-    for (const Number number : want.numbers) sum += single(choice, number);
+    for (const Number number : want.numbers) {
+      sum += single(choice, number);
+      // Part of what one step makes for several: its reader is a step of its own.
+      if (want.inside && is_fused(choice, program_.sources[number].member))
+        sum += cost_.copy(bytes_of(program_, {&number, 1}), 1);
+    }
     return sum;
   }
   const uint32_t output = program_.sources[want.numbers.front()].output;
@@ -127,14 +139,15 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
 
 std::vector<Want> Search::wants(const Column& column, const Choice& choice) const {
   std::vector<Want> all;
-  const auto add_single = [&](Number number) {
+  const auto add_single = [&](Number number, bool inside = false) {
     if (number != kNoNumber && program_.sources[number].produced())
-      all.push_back({{number}, Form::once(), false});
+      all.push_back({{number}, Form::once(), inside});
   };
   for (const LanePlan& lane : choice.lanes) {
     const Member& first = column.members[lane.members.front()];
     if (!lane.fused()) {
-      for (const Number operand : first.operands) add_single(operand);
+      const bool inside = runs_inside_producer(program_, first, cost_);
+      for (const Number operand : first.operands) add_single(operand, inside);
       for (const Number capture : first.captures) add_single(capture);
       continue;
     }
@@ -337,7 +350,8 @@ Plan Search::run() {
   fan_out_.resize(count, 0);
   decided_.resize(count, 0);
   is_model_output_.resize(program_.types.size(), false);
-  for (const Number number : program_.outputs) is_model_output_[number] = true;
+  for (const auto& outputs : program_.outputs)
+    for (const Number number : outputs) is_model_output_[number] = true;
   for (uint32_t column = 0; column < count; ++column) {
     std::set<uint32_t> producers;
     for (const Member& member : program_.columns[column].members)
@@ -361,7 +375,6 @@ Plan Search::run() {
   plan.predicted_apart = apart_cost_ + cost_.run();
   plan.predicted_sequential =
       sequential_cost_ + cost_.run() * static_cast<Nanoseconds>(program_.models->size());
-  plan.predicted_peak_bytes = predicted_peak_bytes(program_);
   const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
   if (apart_is_better) plan.predicted = plan.predicted_apart;
@@ -378,6 +391,9 @@ Plan Search::run() {
                            : "it is predicted to be faster apart";
     plan.columns.push_back(std::move(result));
   }
+  plan.groups = options_.groups.empty() ? one_group(program_.models->size()) : options_.groups;
+  plan.order = schedule(program_, plan.columns, plan.groups);
+  plan.predicted_memory = predicted_memory(program_, plan.columns, plan.order);
   return plan;
 }
 

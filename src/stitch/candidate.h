@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plan/plan.h"
+#include "plan/plan_json.h"
 #include "stitch/symbolic_shapes.h"
 
 #include <mts/model_io.h>
@@ -24,9 +25,16 @@ struct Candidate {
   uint64_t unique_bytes = 0;  // of float and quantised weights, each content once
 };
 
-// `facts`: of infer_types, one a model.
-std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::vector<ShapeFacts>& facts,
-                                          const std::vector<SharedInput>& shared_inputs,
-                                          const CostModel& cost, const StitchOptions& options);
+// How a candidate is planned: by prices, or as `recorded` says (then it is not null).
+struct Planner {
+  const CostModel& cost;
+  const RecordedPlan* recorded = nullptr;
+};
+
+// `facts`: of infer_types, one a model. Errors: those of choose_groups and replay.
+Result<std::unique_ptr<Candidate>> make_candidate(std::vector<Model> models,
+                                                  const std::vector<ShapeFacts>& facts,
+                                                  const std::vector<SharedInput>& shared_inputs,
+                                                  const Planner& planner, const StitchOptions& options);
 
 }  // namespace mts

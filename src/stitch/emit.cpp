@@ -170,8 +170,7 @@ void Emitter::lane(const Column& column, const LanePlan& plan) {
 }
 
 void Emitter::columns() {
-  for (size_t c = 0; c < program_.columns.size(); ++c)
-    for (const LanePlan& plan : plan_.columns[c].lanes) lane(program_.columns[c], plan);
+  for (const auto& [c, l] : plan_.order) lane(program_.columns[c], plan_.columns[c].lanes[l]);
 }
 
 void Emitter::outputs() {

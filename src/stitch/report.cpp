@@ -22,20 +22,6 @@ uint64_t weight_bytes(const Graph& graph) {
   return bytes;
 }
 
-const char* name_of(StitchOptions::Strategy strategy) {
-  switch (strategy) {
-    case StitchOptions::Strategy::kAuto:
-      return "auto";
-    case StitchOptions::Strategy::kStitch:
-      return "stitch";
-    case StitchOptions::Strategy::kNetfuse:
-      return "netfuse";
-    case StitchOptions::Strategy::kConcat:
-      return "concat";
-  }
-  return "";
-}
-
 }  // namespace
 
 uint64_t weight_bytes(const Model& model) { return weight_bytes(model.graph); }
@@ -75,12 +61,19 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
   for (const auto& [key, count] : refusals)
     report.refusals.push_back({.op = key.first, .count = count, .reason = key.second});
   std::ranges::stable_sort(report.refusals, std::ranges::greater{}, &Refusal::count);
-  StitchReport::Group group;
-  for (const Model& model : *program.models) group.models.push_back(model.name);
-  report.groups.push_back(std::move(group));
+  for (const std::vector<uint32_t>& models : plan.groups) {
+    StitchReport::Group& group = report.groups.emplace_back();
+    for (const uint32_t model : models) group.models.push_back((*program.models)[model].name);
+  }
   report.predicted.latency_us_fused = static_cast<double>(plan.predicted) / 1000;
   report.predicted.latency_us_sequential = static_cast<double>(plan.predicted_sequential) / 1000;
-  report.predicted.peak_memory_bytes = static_cast<uint64_t>(plan.predicted_peak_bytes);
+  report.predicted.peak_memory_bytes = static_cast<uint64_t>(plan.predicted_memory.peak());
+}
+
+std::string groups_text(const std::vector<StitchReport::Group>& groups) {
+  nlohmann::json text = nlohmann::json::array();
+  for (const StitchReport::Group& group : groups) text.push_back(group.models);
+  return text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
@@ -108,7 +101,7 @@ Metadata fused_metadata(const std::vector<Model>& models, const std::vector<Shar
   }
   Metadata metadata{{"mts.version", "1"},
                     {"mts.models", entries.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
-                    {"mts.strategy", name_of(options.strategy)},
+                    {"mts.strategy", std::string(name_of(options.strategy))},
                     {"mts.target", target}};
   const bool duplicates = options.strategy == StitchOptions::Strategy::kNetfuse ||
                           options.objective == StitchOptions::Objective::kLatency;

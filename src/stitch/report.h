@@ -22,6 +22,9 @@ uint64_t unique_weight_bytes(const WeightClasses& classes);
 // Strategies, refusals, groups and predictions of a plan.
 void describe_plan(const Program& program, const Plan& plan, StitchReport& report);
 
+// The groups' models as JSON: [["a","b"],["c"]].
+std::string groups_text(const std::vector<StitchReport::Group>& groups);
+
 // The `mts.*` entries of the fused model: see the README, "What a fused file says about itself".
 Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
                         const StitchOptions& options, const std::string& target, const StitchReport& report);

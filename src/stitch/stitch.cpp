@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "partial/partial.h"
+#include "plan/plan_json.h"
 #include "plan/profile.h"
 #include "share/content.h"
 #include "stitch/candidate.h"
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -92,32 +94,48 @@ std::vector<std::string> assumptions_of(const std::vector<Model>& models) {
   return assumptions;
 }
 
+// The models with what is shared inside their weights split off; null when nothing is.
+Result<std::unique_ptr<Candidate>> split_candidate(const std::vector<Model>& models,
+                                                   const std::vector<SharedInput>& shared_inputs,
+                                                   const Planner& planner, const StitchOptions& options,
+                                                   StitchReport& report) {
+  std::vector<Model> copies;
+  for (const Model& model : models) copies.push_back(model.clone());
+  MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
+  if (!parts.changed) return std::unique_ptr<Candidate>();
+  std::vector<ShapeFacts> facts;
+  for (Model& model : copies) {
+    MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+  }
+  MTS_ASSIGN(std::unique_ptr<Candidate> split,
+             make_candidate(std::move(copies), facts, shared_inputs, planner, options));
+  report.partial = {.row_splits = parts.row_splits,
+                    .block_splits = parts.block_splits,
+                    .tables = parts.tables,
+                    .unique_bytes = split->unique_bytes,
+                    .latency_us = static_cast<double>(split->plan.predicted) / 1000};
+  return split;
+}
+
 // Weights whole, or with what is shared inside them split off: by bytes, then by predicted latency, or the
-// other way round.
+// other way round; or what the recorded plan says.
 Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, std::vector<ShapeFacts> facts,
                                                     const std::vector<SharedInput>& shared_inputs,
-                                                    const CostModel& cost, const StitchOptions& options,
+                                                    const Planner& planner, const StitchOptions& options,
                                                     StitchReport& report) {
+  const bool replayed = planner.recorded != nullptr;
   std::unique_ptr<Candidate> split;
-  if (options.strategy == StitchOptions::Strategy::kAuto ||
-      options.strategy == StitchOptions::Strategy::kStitch) {
-    std::vector<Model> copies;
-    for (const Model& model : models) copies.push_back(model.clone());
-    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
-    if (parts.changed) {
-      std::vector<ShapeFacts> new_facts;
-      for (Model& model : copies) {
-        MTS_ASSIGN(new_facts.emplace_back(), infer_types(model));
-      }
-      split = make_candidate(std::move(copies), new_facts, shared_inputs, cost, options);
-      report.partial = {.row_splits = parts.row_splits,
-                        .block_splits = parts.block_splits,
-                        .tables = parts.tables,
-                        .unique_bytes = split->unique_bytes,
-                        .latency_us = static_cast<double>(split->plan.predicted) / 1000};
-    }
+  if (replayed ? planner.recorded->flags.partial
+               : options.strategy == StitchOptions::Strategy::kAuto ||
+                     options.strategy == StitchOptions::Strategy::kStitch) {
+    MTS_ASSIGN(split, split_candidate(models, shared_inputs, planner, options, report));
   }
-  std::unique_ptr<Candidate> whole = make_candidate(std::move(models), facts, shared_inputs, cost, options);
+  if (replayed && split != nullptr) {
+    report.partial.chosen = true;
+    return split;
+  }
+  MTS_ASSIGN(std::unique_ptr<Candidate> whole,
+             make_candidate(std::move(models), facts, shared_inputs, planner, options));
   if (split == nullptr) return whole;
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
@@ -133,13 +151,35 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
   return whole;
 }
 
+// The recorded plan that the options ask for; its flags that decide what is planned must be those given.
+Result<std::optional<RecordedPlan>> recorded_plan(const StitchOptions& options) {
+  if (options.plan.empty()) return std::nullopt;
+  MTS_ASSIGN(RecordedPlan recorded, parse_plan(options.plan, options.plan_file));
+  const auto differs = [&](const std::string& flag) {
+    return fail(ErrorCode::kUsage, "the plan was made with another " + flag,
+                {.file = options.plan_file, .node = {}, .value = {}});
+  };
+  if (recorded.flags.share_inputs != options.share_inputs) return differs("--share-input");
+  if (recorded.flags.independent_dims != options.independent_dims) return differs("--independent-dims");
+  return recorded;
+}
+
 }  // namespace
 
-Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options) {
+Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   if (models.empty()) return fail(ErrorCode::kUsage, "there is no model to stitch");
   using Mode = StitchOptions::Strategy;
   MTS_TRY(check_names(models));
-  MTS_ASSIGN(const DeviceProfile profile, load_profile(options.target));
+  StitchOptions options = given;
+  MTS_ASSIGN(const std::optional<RecordedPlan> recorded, recorded_plan(options));
+  DeviceProfile profile;
+  if (recorded) {
+    profile.name = recorded->flags.target;
+    options.strategy = recorded->flags.strategy;
+    options.objective = recorded->flags.objective;
+  } else {
+    MTS_ASSIGN(profile, load_profile(options.target));
+  }
   Stitched stitched;
   StitchReport& report = stitched.report;
   report.inputs = describe_inputs(models);
@@ -161,7 +201,8 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
   const CostModel cost(profile);
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
-             choose_candidate(std::move(models), std::move(facts), shared_inputs, cost, options, report));
+             choose_candidate(std::move(models), std::move(facts), shared_inputs,
+                              {.cost = cost, .recorded = recorded ? &*recorded : nullptr}, options, report));
 
   Model& fused = stitched.model;
   fused.name = "fused";
@@ -178,7 +219,15 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& options)
   MTS_TRY(fused.graph.sort());
   MTS_TRY(verify_ir(fused));
   describe_plan(chosen->program, chosen->plan, report);
+  stitched.plan = to_json(chosen->program, chosen->plan,
+                          {.target = profile.name,
+                           .strategy = options.strategy,
+                           .objective = options.objective,
+                           .share_inputs = options.share_inputs,
+                           .independent_dims = options.independent_dims,
+                           .partial = report.partial.chosen});
   fused.metadata = std::move(metadata);
+  if (report.groups.size() > 1) fused.metadata.emplace_back("mts.groups", groups_text(report.groups));
   report.strategies["partial_rows"] = report.partial.row_splits;
   report.strategies["partial_blocks"] = report.partial.block_splits;
   report.output_nodes = static_cast<int64_t>(fused.graph.order().size());

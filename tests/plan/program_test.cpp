@@ -51,7 +51,7 @@ TEST(Program, KnowsSourcesAndUses) {
   EXPECT_EQ(program.use_counts[planned.number(0, "h")], 2u) << "an output of the model reads it too";
   EXPECT_NE(program.weights[planned.number(0, "w")], nullptr);
   EXPECT_EQ(program.weights[planned.number(0, "x")], nullptr);
-  EXPECT_THAT(program.outputs, ElementsAre(planned.number(0, "y"), planned.number(0, "h")));
+  EXPECT_THAT(program.outputs.front(), ElementsAre(planned.number(0, "y"), planned.number(0, "h")));
 }
 
 TEST(Program, ColumnsAreTopologicalForEveryModel) {

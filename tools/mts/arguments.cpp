@@ -255,6 +255,36 @@ void add_target_flag(CLI::App& command, std::string& target) {
       ->capture_default_str();
 }
 
+void add_group_flags(CLI::App& command, StitchOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "--groups",
+          [&options](const std::string& text) {
+            if (text == "auto") return;
+            options.groups = std::stoll(text);
+          },
+          "how many groups of models run one after another; auto: as many as are predicted to be fastest")
+      ->check(CLI::Validator(
+          [](std::string& text) -> std::string {
+            return text == "auto" ? "" : CLI::Range(int64_t{1}, int64_t{1'000'000})(text);
+          },
+          "", "GROUPS"))
+      ->type_name("N|auto");
+  command
+      .add_option("--memory-budget", options.memory_budget,
+                  "weights and activations that the bundled executor may hold: the fastest plan within it")
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->type_name("BYTES|512MB|1GiB");
+  command
+      .add_option("--latency-budget", options.latency_budget,
+                  "predicted latency that may be reached: the plan of the least memory within it")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1.0}, {"ms", 1e-3}, {"us", 1e-6}},
+                                        CLI::AsNumberWithUnit::UNIT_REQUIRED)
+                      .description(""))
+      ->type_name("5ms|800us")
+      ->excludes("--memory-budget");
+}
+
 void add_recover_flag(CLI::App& command, std::optional<std::string>& recover) {
   command
       .add_option(

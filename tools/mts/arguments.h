@@ -7,6 +7,7 @@
 #include <mts/executor.h>
 #include <mts/graph.h>
 #include <mts/recover.h>
+#include <mts/stitch.h>
 
 #include <cstdint>
 #include <map>
@@ -57,6 +58,8 @@ Result<T> in_file(Result<T> result, const Model& model) {
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);
+// --groups, --memory-budget, --latency-budget.
+void add_group_flags(CLI::App& command, StitchOptions& options);
 // --recover; parse_recover() reads it.
 void add_recover_flag(CLI::App& command, std::optional<std::string>& recover);
 void add_dim_flag(CLI::App& command, std::vector<std::string>& dims, const std::string& otherwise);

@@ -150,6 +150,7 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
   command->add_flag("--independent-dims", flags->stitch.independent_dims, "as for mts stitch");
   add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
+  add_group_flags(*command, flags->stitch);
   command->add_flag("--nodes", flags->nodes, "of one file: every node and where it came from");
   command->add_flag("--json", flags->json, "for machines");
   command->callback(

@@ -24,6 +24,7 @@ struct Flags {
   std::vector<std::string> models;
   std::string output;
   std::string report;
+  std::string plan, save_plan;
   StitchOptions stitch;
   std::optional<std::string> recover;
   SaveOptions save;
@@ -49,10 +50,12 @@ Result<void> check_paths(const Flags& flags, const std::vector<ModelArgument>& m
   }
   MTS_TRY(check_output_path(flags.output, inputs));
   MTS_TRY(check_output_path(flags.output + ".data", inputs));
-  if (!flags.report.empty()) {
-    inputs.push_back(flags.output);
-    inputs.push_back(flags.output + ".data");
-    MTS_TRY(check_output_path(flags.report, inputs));
+  inputs.push_back(flags.output);
+  inputs.push_back(flags.output + ".data");
+  for (const std::string& path : {flags.report, flags.save_plan}) {
+    if (path.empty()) continue;
+    MTS_TRY(check_output_path(path, inputs));
+    inputs.push_back(path);
   }
   return {};
 }
@@ -65,11 +68,18 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_TRY(check_paths(flags, arguments));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
+  if (!flags.plan.empty()) {
+    MTS_ASSIGN(options.plan, check::read_file(flags.plan));
+    options.plan_file = flags.plan;
+  }
   Progress progress("stitching", invocation.quiet);
   MTS_ASSIGN(Stitched stitched, stitch(std::move(models), options));
   progress.set("writing " + flags.output);
   // All files or none: when one cannot be written, the others hold what they held before.
-  MTS_ASSIGN(KeptFiles kept, KeptFiles::keep({flags.output, flags.output + ".data"}));
+  std::vector<std::string> paths{flags.output, flags.output + ".data"};
+  for (const std::string& path : {flags.report, flags.save_plan})
+    if (!path.empty()) paths.push_back(path);
+  MTS_ASSIGN(KeptFiles kept, KeptFiles::keep(paths));
   const Result<SavedModel> written = save_model(stitched.model, flags.output, flags.save);
   if (!written) {
     kept.restore();
@@ -80,8 +90,10 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   for (const std::string& assumption : stitched.report.assumptions) log::warn("assumed: {}", assumption);
 
   const nlohmann::ordered_json json = report_json(stitched.report, flags.output, saved);
-  if (!flags.report.empty()) {
-    const Result<void> reported = check::write_file(flags.report, dump(json));
+  for (const auto& [path, text] :
+       {std::pair(flags.report, dump(json)), std::pair(flags.save_plan, stitched.plan)}) {
+    if (path.empty()) continue;
+    const Result<void> reported = check::write_file(path, text);
     if (!reported) {
       kept.restore();
       return tl::unexpected(reported.error());
@@ -126,6 +138,18 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
                     "keep the exporters' metadata and documentation");
   add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
+  add_group_flags(*command, flags->stitch);
+  command->add_option("--save-plan", flags->save_plan, "the plan, as JSON that --plan replays")
+      ->type_name("FILE");
+  CLI::Option* plan =
+      command
+          ->add_option(
+              "--plan", flags->plan,
+              "replays a plan that --save-plan wrote: the same bytes from the same models on every machine")
+          ->type_name("FILE");
+  for (const char* decided :
+       {"--strategy", "--objective", "--target", "--groups", "--memory-budget", "--latency-budget"})
+    plan->excludes(decided);
   command
       ->add_option("--external-data", flags->save.external,
                    "weights in FILE.data: auto (above 1.8 GB), never, always")

@@ -1,0 +1,103 @@
+#include "plan/similarity.h"
+
+#include "plan/lanes.h"
+
+#include <algorithm>
+#include <map>
+
+namespace mts {
+namespace {
+
+// A symmetric matrix over the models.
+class Matrix {
+ public:
+  explicit Matrix(size_t size) : size_(size), cells_(size * size, 0) {}
+  double& at(size_t a, size_t b) { return cells_[std::max(a, b) * size_ + std::min(a, b)]; }
+  double at(size_t a, size_t b) const { return cells_[std::max(a, b) * size_ + std::min(a, b)]; }
+
+ private:
+  size_t size_;
+  std::vector<double> cells_;
+};
+
+struct Relations {
+  explicit Relations(size_t models) : similarity(models), common(models), own(models, 0) {}
+  Matrix similarity;        // nanoseconds, those with equal weights twice
+  Matrix common;            // nanoseconds in corresponding nodes
+  std::vector<double> own;  // nanoseconds of the whole model
+};
+
+Relations relations_of(const Program& program, const CostModel& cost) {
+  Relations relations(program.models->size());
+  struct Part {
+    uint32_t model;
+    double cost;
+    size_t weights;  // equal weights, equal numbers
+  };
+  for (const Column& column : program.columns) {
+    std::vector<Part> parts;
+    std::map<std::vector<Number>, size_t> kinds;
+    for (const Member& member : column.members) {
+      std::vector<Number> weights;
+      for (const Number operand : member.operands)
+        if (operand != kNoNumber && program.weights[operand] != nullptr) weights.push_back(operand);
+      const size_t kind = kinds.try_emplace(std::move(weights), kinds.size()).first->second;
+      const auto time = static_cast<double>(member_cost(program, member, cost));
+      for (const auto& [model, node] : member.origins) {
+        parts.push_back({model, time, kind});
+        relations.own[model] += time;
+      }
+    }
+    for (size_t i = 0; i < parts.size(); ++i)
+      for (size_t j = i + 1; j < parts.size(); ++j) {
+        const double both = std::min(parts[i].cost, parts[j].cost);
+        relations.common.at(parts[i].model, parts[j].model) += both;
+        relations.similarity.at(parts[i].model, parts[j].model) +=
+            parts[i].weights == parts[j].weights ? 2 * both : both;
+      }
+  }
+  return relations;
+}
+
+// Average linkage; of equally similar pairs the first.
+std::vector<uint32_t> leaves_of_dendrogram(Matrix similarity, size_t count) {
+  std::vector<std::vector<uint32_t>> clusters(count);
+  for (uint32_t m = 0; m < count; ++m) clusters[m] = {m};
+  std::vector<size_t> alive(count);
+  for (size_t i = 0; i < count; ++i) alive[i] = i;
+  while (alive.size() > 1) {
+    size_t best_a = 0, best_b = 1;
+    for (size_t a = 0; a < alive.size(); ++a)
+      for (size_t b = a + 1; b < alive.size(); ++b)
+        if (similarity.at(alive[a], alive[b]) > similarity.at(alive[best_a], alive[best_b])) {
+          best_a = a;
+          best_b = b;
+        }
+    const size_t into = alive[best_a], from = alive[best_b];
+    const auto a = static_cast<double>(clusters[into].size()), b = static_cast<double>(clusters[from].size());
+    for (const size_t other : alive)
+      if (other != into && other != from)
+        similarity.at(into, other) =
+            (a * similarity.at(into, other) + b * similarity.at(from, other)) / (a + b);
+    clusters[into].insert(clusters[into].end(), clusters[from].begin(), clusters[from].end());
+    alive.erase(alive.begin() + static_cast<std::ptrdiff_t>(best_b));
+  }
+  return count == 0 ? std::vector<uint32_t>{} : clusters[alive.front()];
+}
+
+}  // namespace
+
+SimilarityOrder order_by_similarity(const Program& program, const CostModel& cost) {
+  const Relations relations = relations_of(program, cost);
+  SimilarityOrder order;
+  order.models = leaves_of_dendrogram(relations.similarity, program.models->size());
+  for (size_t i = 0; i < order.models.size(); ++i) {
+    const double smaller =
+        i == 0 ? 0 : std::min(relations.own[order.models[i - 1]], relations.own[order.models[i]]);
+    order.related.push_back(smaller > 0 ? relations.common.at(order.models[i - 1], order.models[i]) / smaller
+                                        : 1);
+  }
+  return order;
+}
+
+}  // namespace mts

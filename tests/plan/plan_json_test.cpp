@@ -1,0 +1,120 @@
+#include "plan/plan_json.h"
+
+#include "tests/plan/planned.h"
+
+#include <gmock/gmock.h>
+
+namespace mts {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Planned;
+using testing::ProgramCase;
+
+// Models with a shared layer and one of their own.
+ProgramCase networks(int count, const std::string& last = "Relu") {
+  ProgramCase given;
+  for (int m = 0; m < count; ++m)
+    given.graphs.push_back(
+        "g (float[N,2] x) => (float[N,2] y) <float[2,2] shared = {1, 2, 3, 4}, float[2,2] own = {" +
+        std::to_string(m) + ", 1, 1, 1}> { h = MatMul (x, shared) k = MatMul (h, own) y = " + last +
+        " (k) }");
+  return given;
+}
+const DeviceProfile kLaunchBound{.name = "launch",
+                                 .sources = {},
+                                 .flops = {{DType::kFloat32, 1e15}},
+                                 .memory_bandwidth = 1e15,
+                                 .dispatch_seconds = 1e-5};
+const Groups kGroups{{2, 0}, {1, 3}};
+
+struct Case {
+  explicit Case(int count = 4)
+      : planned(networks(count)),
+        program(in_groups(planned.program, kGroups)),
+        plan(make_plan(program, CostModel(kLaunchBound), {.groups = kGroups})),
+        text(to_json(program, plan, {.target = "launch", .share_inputs = {"x"}, .partial = true})) {}
+  Planned planned;
+  Program program;
+  Plan plan;
+  std::string text;
+};
+
+Error error_of(const std::string& text) {
+  const auto parsed = parse_plan(text, "p.json");
+  EXPECT_FALSE(parsed);
+  return parsed ? Error{} : parsed.error();
+}
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+TEST(PlanJson, IsReplayedAsItWas) {
+  const Case one;
+  const auto recorded = parse_plan(one.text, "p.json");
+  ASSERT_TRUE(recorded) << recorded.error().to_string();
+  EXPECT_EQ(recorded->flags.target, "launch");
+  EXPECT_TRUE(recorded->flags.partial);
+  const auto groups = recorded_groups(*recorded, one.planned.program, "p.json");
+  ASSERT_TRUE(groups) << groups.error().to_string();
+  EXPECT_EQ(*groups, kGroups);
+  const auto again = replay(*recorded, one.program, *groups, "p.json");
+  ASSERT_TRUE(again) << again.error().to_string();
+  size_t fused = 0;
+  ASSERT_EQ(again->columns.size(), one.plan.columns.size());
+  for (size_t c = 0; c < again->columns.size(); ++c) {
+    EXPECT_EQ(again->columns[c].strategy, one.plan.columns[c].strategy);
+    ASSERT_EQ(again->columns[c].lanes.size(), one.plan.columns[c].lanes.size());
+    for (size_t l = 0; l < again->columns[c].lanes.size(); ++l) {
+      EXPECT_EQ(again->columns[c].lanes[l].members, one.plan.columns[c].lanes[l].members);
+      EXPECT_EQ(again->columns[c].lanes[l].option, one.plan.columns[c].lanes[l].option);
+      fused += again->columns[c].lanes[l].fused();
+    }
+  }
+  EXPECT_EQ(fused, 6U) << "everything of both groups";
+  EXPECT_EQ(again->order, one.plan.order);
+  EXPECT_EQ(again->predicted, one.plan.predicted);
+  EXPECT_EQ(to_json(one.program, *again, recorded->flags), one.text);
+}
+
+TEST(PlanJson, SaysWhatIsMalformed) {
+  const std::string text = Case().text;
+  EXPECT_THAT(error_of("{").to_string(), HasSubstr("p.json: is not JSON"));
+  EXPECT_THAT(error_of(replaced(text, "\"schema_version\": 1", "\"schema_version\": 2")).to_string(),
+              HasSubstr("schema_version: this mts reads version 1"));
+  EXPECT_THAT(error_of(replaced(text, "\"strategy\": \"auto\"", "\"strategy\": \"best\"")).to_string(),
+              HasSubstr("\"best\" is not known"));
+  EXPECT_THAT(error_of(replaced(text, "concat(0)", "concat(zero)")).to_string(), HasSubstr("operands[0]"));
+  EXPECT_THAT(error_of(replaced(text, "\"members\"", "\"member\"")).to_string(), HasSubstr("lanes[0]"));
+  EXPECT_THAT(error_of(replaced(text, "\"partial\": true", "\"partial\": 1")).to_string(),
+              HasSubstr("partial: is neither true nor false"));
+}
+
+TEST(PlanJson, DoesNotFitOtherModels) {
+  const Case one;
+  const auto recorded = parse_plan(one.text, "p.json");
+  ASSERT_TRUE(recorded);
+  const Planned fewer(networks(3)), more(networks(5));
+  EXPECT_FALSE(recorded_groups(*recorded, fewer.program, "p.json"));
+  EXPECT_FALSE(recorded_groups(*recorded, more.program, "p.json"));
+  const Planned other(networks(4, "Softmax"));
+  const auto refused = replay(*recorded, in_groups(other.program, kGroups), kGroups, "p.json");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("there the plan has Relu"));
+  EXPECT_FALSE(replay(*recorded, one.planned.program, one_group(4), "p.json")) << "not divided";
+}
+
+TEST(PlanJson, NeverRunsWhatNoRuleAllows) {
+  const Case one;
+  for (const auto& [from, to] : {std::pair("concat(0)", "concat(1)"), std::pair("[0,1]", "[0,7]"),
+                                 std::pair("[0,1]", "[0,0]"), std::pair("\"variant\":0", "\"variant\":9")}) {
+    const auto recorded = parse_plan(replaced(one.text, from, to), "p.json");
+    ASSERT_TRUE(recorded) << recorded.error().to_string();
+    EXPECT_FALSE(replay(*recorded, one.program, kGroups, "p.json")) << from << " as " << to;
+  }
+}
+
+}  // namespace
+}  // namespace mts
