@@ -37,6 +37,7 @@ struct StitchOptions {
   // A plan that Stitched::plan held: it is carried out as it is; target, groups and budgets do not count.
   std::string plan;
   std::string plan_file;  // for messages
+  bool explain = false;   // StitchReport::regions
 };
 
 std::string_view name_of(StitchOptions::Strategy strategy);    // "auto", "stitch", ...
@@ -56,6 +57,16 @@ struct StitchReport {
   };
   struct Group {
     std::vector<std::string> models;
+  };
+  // Neighbouring sets of corresponding nodes that run alike.
+  struct Region {
+    size_t group = 0;
+    int64_t sets = 0;
+    int64_t models = 0;       // nodes in a set, those that are one for several models counted once
+    std::string first, last;  // "model:node" of the first and the last set
+    std::string strategy;     // once, batch, ..., apart
+    std::string why;          // of the sets that are apart
+    std::map<std::string, double> predicted_us;  // by strategy, where all its sets allow it
   };
   struct Predicted {  // by the cost model, for the target
     double latency_us_fused = 0;
@@ -87,6 +98,7 @@ struct StitchReport {
   std::vector<Recovered> recovered;  // weights that are not used as they were
   std::vector<std::string> assumptions;
   std::vector<Group> groups;
+  std::vector<Region> regions;  // with StitchOptions::explain
   Predicted predicted;
 };
 

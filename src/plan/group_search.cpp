@@ -103,6 +103,7 @@ Piece GroupSearch::piece(size_t begin, size_t end) {
   members_planned_ += all ? 0 : members;
   PlanOptions options = options_.plan;
   options.groups = {{chosen.begin(), chosen.end()}};
+  options.explain = false;
   const Plan plan = make_plan(part, cost_, options);
   it->second = {static_cast<double>(plan.predicted - cost_.run()), plan.predicted_memory.activations};
   return it->second;

@@ -4,12 +4,14 @@
 #include "rules/rule.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
 
 namespace mts {
 namespace {
 
+constexpr double kAlignment = 64;  // of the blocks of an arena
 constexpr uint32_t kNoBlock = 0xffffffffu;
 
 bool is_reshape(const Node& node) {
@@ -67,7 +69,8 @@ class Simulation {
   double bytes(Number number) const {
     return program_.types[number].has_rank() ? CostModel::bytes(program_.types[number]) : 0;
   }
-  uint32_t add(double size) {
+  uint32_t add(double bytes) {
+    const double size = std::ceil(bytes / kAlignment) * kAlignment;
     blocks_.push_back({.bytes = size});
     live_ += size;
     return static_cast<uint32_t>(blocks_.size() - 1);
@@ -85,7 +88,7 @@ class Simulation {
     if (!is_elementwise(node) && !is_reshape(node)) return false;
     if (reads.size() != 1) return false;
     const Block& block = blocks_[reads.begin()->first];
-    return block.readers == reads.begin()->second && block.bytes == made;
+    return block.readers == reads.begin()->second && block.bytes == std::ceil(made / kAlignment) * kAlignment;
   }
 
   // Bytes that are copied to bring operand `i` of all members together.

@@ -20,8 +20,15 @@ struct LanePlan {
   bool fused() const { return members.size() > 1; }
 };
 
+// What the nodes of a column would cost by a strategy at its best, changes of placement not counted.
+struct Alternative {
+  Strategy strategy = Strategy::kApart;
+  Nanoseconds cost = 0;
+};
+
 struct ColumnPlan {
   std::vector<LanePlan> lanes;
+  std::vector<Alternative> alternatives;  // with PlanOptions::explain: by strategy, the chosen one among them
   Strategy strategy = Strategy::kApart;
   std::string refusal;  // why a column of several members is (partly) apart; empty when it is not
 };
@@ -50,6 +57,7 @@ struct Plan {
 struct PlanOptions {
   StitchOptions::Strategy strategy = StitchOptions::Strategy::kAuto;
   bool allow_duplicates = false;  // weights may be stored more than once
+  bool explain = false;           // price the alternatives
   Groups groups = {};             // of the program (in_groups); empty: all models are one
 };
 

@@ -49,6 +49,7 @@ class Search {
   void decide();
   void improve();
   Nanoseconds total() const;
+  void explain(std::vector<ColumnPlan>& plans) const;
 
   const Program& program_;
   const CostModel& cost_;
@@ -341,6 +342,22 @@ Nanoseconds Search::total() const {
   return sum;
 }
 
+// Before the choices are moved away.
+void Search::explain(std::vector<ColumnPlan>& plans) const {
+  for (uint32_t column = 0; column < program_.columns.size(); ++column) {
+    const auto& choices = choices_[column].choices;
+    auto& alternatives = plans[column].alternatives;
+    for (const Choice& choice : choices) {
+      const auto known = std::ranges::find(alternatives, choice.strategy, &Alternative::strategy);
+      if (known == alternatives.end()) {
+        alternatives.push_back({choice.strategy, choice.cost});
+      } else {
+        known->cost = std::min(known->cost, choice.cost);
+      }
+    }
+  }
+}
+
 Plan Search::run() {
   const size_t count = program_.columns.size();
   choices_.resize(count);
@@ -377,19 +394,25 @@ Plan Search::run() {
       sequential_cost_ + cost_.run() * static_cast<Nanoseconds>(program_.models->size());
   const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
-  if (apart_is_better) plan.predicted = plan.predicted_apart;
+  if (apart_is_better) {
+    plan.predicted = plan.predicted_apart;
+    for (uint32_t column = 0; column < count; ++column)
+      decided_[column] = choices_[column].choices.size() - 1;
+  }
+  plan.columns.resize(count);
+  if (options_.explain) explain(plan.columns);
   for (uint32_t column = 0; column < count; ++column) {
     auto& choices = choices_[column].choices;
-    Choice& choice = apart_is_better ? choices.back() : choices[decided_[column]];
-    ColumnPlan result{.lanes = std::move(choice.lanes),
-                      .strategy = choice.strategy,
-                      .refusal = std::move(choices_[column].refusal)};
+    Choice& choice = choices[decided_[column]];
+    ColumnPlan& result = plan.columns[column];
+    result.lanes = std::move(choice.lanes);
+    result.strategy = choice.strategy;
+    result.refusal = std::move(choices_[column].refusal);
     const bool apart = result.strategy == Strategy::kApart && program_.columns[column].members.size() > 1;
     if (apart && result.refusal.empty())
       result.refusal = options_.strategy == StitchOptions::Strategy::kConcat
                            ? "nothing is stitched by --strategy concat"
                            : "it is predicted to be faster apart";
-    plan.columns.push_back(std::move(result));
   }
   plan.groups = options_.groups.empty() ? one_group(program_.models->size()) : options_.groups;
   plan.order = schedule(program_, plan.columns, plan.groups);

@@ -32,7 +32,8 @@ Result<Plan> plan_in_groups(Program& program, const CostModel& cost, const PlanO
     MTS_ASSIGN(const Groups groups, choose_groups(program, cost, search));
     if (groups.size() == 1) return whole;
     auto [divided, plan] = plan_for(groups);
-    if (plan.predicted >= whole.predicted) return whole;
+    // Predictions are not as good as that: what hardly pays is not done.
+    if (static_cast<double>(plan.predicted) > 0.98 * static_cast<double>(whole.predicted)) return whole;
     program = std::move(divided);
     return std::move(plan);
   }
@@ -71,7 +72,8 @@ Result<std::unique_ptr<Candidate>> make_candidate(std::vector<Model> models,
   candidate->program = make_program(candidate->models, alignment, candidate->numbering,
                                     {.independent_dims = options.independent_dims});
   const PlanOptions plan_options{.strategy = options.strategy,
-                                 .allow_duplicates = options.strategy == Mode::kNetfuse};
+                                 .allow_duplicates = options.strategy == Mode::kNetfuse,
+                                 .explain = options.explain};
   if (planner.recorded != nullptr) {
     MTS_ASSIGN(const Groups groups,
                recorded_groups(*planner.recorded, candidate->program, options.plan_file));

@@ -39,6 +39,7 @@ class Emitter {
   void single_member(const Member& member);
   void lane(const Column& column, const LanePlan& plan);
   std::string origin_of(std::span<const Member* const> members) const;
+  void output_origin(uint32_t m, ValueId id);  // of the nodes that hand over a model's output
 
   const Program& program_;
   const Plan& plan_;
@@ -169,8 +170,28 @@ void Emitter::lane(const Column& column, const LanePlan& plan) {
   }
 }
 
+void Emitter::output_origin(uint32_t m, ValueId id) {
+  const Value& original = model(m).graph.value(id);
+  const NodeId producer = original.producer;
+  builder_.set_origin(model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)),
+                      model(m).name + "/" + original.name);
+}
+
 void Emitter::columns() {
-  for (const auto& [c, l] : plan_.order) lane(program_.columns[c], plan_.columns[c].lanes[l]);
+  std::map<Number, std::pair<uint32_t, ValueId>> outputs;  // of a model
+  for (uint32_t m = 0; m < program_.models->size(); ++m)
+    for (const ValueId id : model(m).graph.outputs()) outputs.try_emplace(number_of(m, id), m, id);
+  for (const auto& [c, l] : plan_.order) {
+    const LanePlan& plan = plan_.columns[c].lanes[l];
+    lane(program_.columns[c], plan);
+    // Outputs are taken out of what was fused at once: they are held to the end, the whole need not be.
+    for (const uint32_t member : plan.members)
+      for (const Number number : program_.columns[c].members[member].outputs)
+        if (const auto found = outputs.find(number); found != outputs.end()) {
+          output_origin(found->second.first, found->second.second);
+          bundles_.single(number);
+        }
+  }
 }
 
 void Emitter::outputs() {
@@ -179,9 +200,7 @@ void Emitter::outputs() {
     for (const ValueId id : model(m).graph.outputs()) {
       const Value& original = model(m).graph.value(id);
       const std::string name = model(m).name + "/" + original.name;
-      const NodeId producer = original.producer;
-      builder_.set_origin(
-          model(m).name + ":" + (producer == kNoNode ? original.name : node_name(m, producer)), name);
+      output_origin(m, id);
       const Number number = number_of(m, id);
       const Type type = options_.independent_dims ? interface_type(original, number) : original.type;
       ValueId value = bundles_.single(number);

@@ -5,6 +5,7 @@
 #include "share/content.h"
 #include "stitch/candidate.h"
 #include "stitch/emit.h"
+#include "stitch/regions.h"
 #include "stitch/report.h"
 #include "stitch/shared_inputs.h"
 
@@ -219,6 +220,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   MTS_TRY(fused.graph.sort());
   MTS_TRY(verify_ir(fused));
   describe_plan(chosen->program, chosen->plan, report);
+  if (options.explain) report.regions = regions_of(chosen->program, chosen->plan);
   stitched.plan = to_json(chosen->program, chosen->plan,
                           {.target = profile.name,
                            .strategy = options.strategy,

@@ -56,18 +56,15 @@ def measure(network: str, models: int, size: int, width: int, options: argparse.
                 point["groups"] = [len(group["models"]) for group in report["groups"]]
                 point["predicted"] = {"auto": report["predicted"]["latency_us_fused"] / 1e3,
                                       "sequential": report["predicted"]["latency_us_sequential"] / 1e3}  # fmt: skip
-        for way in ("auto", "stitch"):
-            only = ["--only=fused,sequential"] if way == "stitch" else []
-            bench = checked("bench", str(files[way]), "--against", *map(str, originals), f"--seconds={options.seconds}",
-                            f"--threads={options.threads}", *only)  # fmt: skip
-            rows = {row["name"]: row for row in bench["rows"]}
-            for row in ("fused", "concat", "netfuse"):
-                if (speed := rows.get(row, {}).get("speedup_vs_sequential")) is not None:
-                    point["speed"][way if row == "fused" else row] = speed
-            if way == "auto":
-                point["measured"] = {"auto": rows["fused"]["latency_ms"]["p50"],
-                                     "sequential": rows["sequential"]["latency_ms"]["p50"]}  # fmt: skip
-                point["memory"] = {row: rows[row]["memory"] for row in rows if "memory" in rows[row]}
+        bench = checked("bench", str(files["auto"]), "--against", *map(str, originals), f"--seconds={options.seconds}",
+                        f"--threads={options.threads}")  # fmt: skip
+        rows = {row["name"]: row for row in bench["rows"]}
+        for row in ("fused", "stitch", "concat", "netfuse"):
+            if (speed := rows.get(row, {}).get("speedup_vs_sequential")) is not None:
+                point["speed"]["auto" if row == "fused" else row] = speed
+        point["measured"] = {"auto": rows["fused"]["latency_ms"]["p50"],
+                             "sequential": rows["sequential"]["latency_ms"]["p50"]}  # fmt: skip
+        point["memory"] = {row: rows[row]["memory"] for row in rows if "memory" in rows[row]}
         if options.runtime:
             row = Row("", 0)
             family = Family(name=network, models=originals, share_inputs=[], ranges={"ids": (0, 1000)}, dims={})

@@ -233,7 +233,7 @@ TEST_F(Commands, BenchMeasuresAllWays) {
   EXPECT_TRUE(report.contains("context"));
   std::vector<std::string> names;
   for (const json& row : report.at("rows")) names.push_back(row.at("name"));
-  EXPECT_THAT(names, ElementsAre("fused", "sequential", "concat", "netfuse"));
+  EXPECT_THAT(names, ElementsAre("fused", "sequential", "concat", "stitch", "netfuse"));
   for (const json& row : report.at("rows")) {
     EXPECT_EQ(row.at("verified"), true) << row.dump();
     EXPECT_GT(row.at("latency_ms").at("p50"), 0) << row.dump();

@@ -79,14 +79,14 @@ void add_bench(CLI::App& program, Invocation& invocation) {
   const auto flags = std::make_shared<Flags>();
   command->add_option("model", flags->fused, "an ONNX file, fused or not")->required()->type_name("MODEL");
   command
-      ->add_option(
-          "--against", flags->originals,
-          "its originals, as PATH or NAME=PATH: run one after another, and fused as concat and netfuse")
+      ->add_option("--against", flags->originals,
+                   "its originals, as PATH or NAME=PATH: run one after another, and fused as concat, stitch "
+                   "and netfuse")
       ->type_name("MODEL ...");
   command->add_option("--only", flags->competition.only, "of the baselines, those of these names")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"fused", "sequential", "concat", "netfuse"}).description(""))
+      ->check(CLI::IsMember({"fused", "sequential", "concat", "stitch", "netfuse"}).description(""))
       ->type_name("A,B");
   command->add_option("--seconds", flags->bench.seconds, "time for measuring, over all rows")
       ->check(CLI::PositiveNumber.description(""))

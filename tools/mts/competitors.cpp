@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "check/pairing.h"
+#include "plan/profile.h"
 
 #include <mts/stitch.h>
 #include <mts/verify.h>
@@ -24,6 +25,14 @@ std::vector<std::string> shared_inputs(const std::vector<check::ModelEntry>& ent
     if (members.size() > 1) flags.push_back(fmt::format("{}={}", name, fmt::join(members, ",")));
   }
   return flags;
+}
+
+// The device for which the fused model was planned, when this program knows it.
+std::string target_of(const Model& fused) {
+  for (const auto& [key, value] : fused.metadata)
+    if (key == "mts.target" && std::ranges::find(profile_names(), value) != profile_names().end())
+      return value;
+  return StitchOptions().target;
 }
 
 Result<std::vector<Datum>> draw_inputs(std::vector<check::InputSpec> specs, const CompetitionOptions& options,
@@ -112,11 +121,13 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
     result.competitors_.push_back(std::move(sequential));
   }
 
-  for (const auto& [name, strategy] : {std::pair("concat", StitchOptions::Strategy::kConcat),
-                                       std::pair("netfuse", StitchOptions::Strategy::kNetfuse)}) {
+  for (const auto strategy : {StitchOptions::Strategy::kConcat, StitchOptions::Strategy::kStitch,
+                              StitchOptions::Strategy::kNetfuse}) {
+    const std::string name(name_of(strategy));
     if (!wanted(name)) continue;
     StitchOptions stitch_options;
     stitch_options.strategy = strategy;
+    stitch_options.target = target_of(fused);
     stitch_options.share_inputs = shared_inputs(pairing.entries());
     std::vector<Model> copies;
     for (size_t m = 0; m < originals.size(); ++m) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "check/stored.h"
 #include "command.h"
+#include "plan_view.h"
 #include "progress.h"
 #include "report.h"
 #include "sharing_matrix.h"
@@ -56,6 +57,7 @@ struct Flags {
   StitchOptions stitch;
   std::optional<std::string> recover;
   bool nodes = false;
+  bool plan = false;
   bool json = false;
 };
 
@@ -109,9 +111,17 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
   const size_t width = stdout_width();
-  if (models.size() == 1) {
+  options.explain = flags.plan;
+  if (models.size() == 1 && !flags.plan) {
     MTS_ASSIGN(const View view, view_file(models.front(), flags.nodes, width));
     return Outcome{flags.json ? dump(view.json) : view.text, true};
+  }
+  if (flags.plan) {
+    MTS_ASSIGN(const Stitched stitched, stitch(std::move(models), options));
+    if (!flags.json) return Outcome{plan_text(stitched.report, width), true};
+    Json json = report_json(stitched.report, "", {});
+    json["regions"] = plan_json(stitched.report);
+    return Outcome{dump(json), true};
   }
   Progress progress("comparing", invocation.quiet);
   const Sharing sharing = sharing_of(models);
@@ -151,6 +161,9 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
   add_recover_flag(*command, flags->recover);
   add_target_flag(*command, flags->stitch.target);
   add_group_flags(*command, flags->stitch);
+  command->add_flag(
+      "--plan", flags->plan,
+      "region by region how the models would run, what else they could, and what each is predicted to cost");
   command->add_flag("--nodes", flags->nodes, "of one file: every node and where it came from");
   command->add_flag("--json", flags->json, "for machines");
   command->callback(

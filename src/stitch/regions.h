@@ -1,0 +1,18 @@
+// The plan in words: neighbouring columns that run alike, and what else they could have done.
+//
+// In: a program and its plan, made with PlanOptions::explain. Out: regions in the order of the columns, group
+// by group; a region's prices are summed over its columns by strategy, and where a column does not allow one,
+// what it does cost counts.
+#pragma once
+
+#include "plan/plan.h"
+
+#include <mts/stitch.h>
+
+#include <vector>
+
+namespace mts {
+
+std::vector<StitchReport::Region> regions_of(const Program& program, const Plan& plan);
+
+}  // namespace mts
