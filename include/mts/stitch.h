@@ -6,13 +6,23 @@
 #include <mts/recover.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace mts {
+
+// Measures models on a device, for plans that are chosen by measuring.
+struct Tuner {
+  // Seconds that a run of each takes, the models in turn.
+  std::function<Result<std::vector<double>>(std::span<const Model* const>)> measure;
+  std::string device;  // what results hold for: device, processor, threads, versions
+  std::string cache;   // a folder for results; empty: they are not kept
+};
 
 struct StitchOptions {
   enum class Strategy {
@@ -36,8 +46,9 @@ struct StitchOptions {
   std::optional<double> latency_budget;   // seconds: the least memory within it
   // A plan that Stitched::plan held: it is carried out as it is; target, groups and budgets do not count.
   std::string plan;
-  std::string plan_file;  // for messages
-  bool explain = false;   // StitchReport::regions
+  std::string plan_file;         // for messages
+  bool explain = false;          // StitchReport::regions
+  const Tuner* tuner = nullptr;  // plans are proposed by prices and chosen by measuring (kAuto only)
 };
 
 std::string_view name_of(StitchOptions::Strategy strategy);    // "auto", "stitch", ...
@@ -67,6 +78,10 @@ struct StitchReport {
     std::string strategy;     // once, batch, ..., apart
     std::string why;          // of the sets that are apart
     std::map<std::string, double> predicted_us;  // by strategy, where all its sets allow it
+  };
+  struct Measured {  // by the tuner
+    std::string plan;
+    double latency_us = 0;
   };
   struct Predicted {  // by the cost model, for the target
     double latency_us_fused = 0;
@@ -98,7 +113,8 @@ struct StitchReport {
   std::vector<Recovered> recovered;  // weights that are not used as they were
   std::vector<std::string> assumptions;
   std::vector<Group> groups;
-  std::vector<Region> regions;  // with StitchOptions::explain
+  std::vector<Measured> measured;  // plans tried by the tuner; the last one is that of the model
+  std::vector<Region> regions;     // with StitchOptions::explain
   Predicted predicted;
 };
 

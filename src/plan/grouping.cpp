@@ -19,7 +19,7 @@ Program without_columns(const Program& program) {
 // Appends a column with the members of column `c` for which `wanted` holds, if there are any.
 template <class Wanted>
 void add_members(const Program& program, uint32_t c, Wanted wanted, Program& result) {
-  Column column;
+  Column column{.id = program.columns[c].id, .members = {}};
   for (uint32_t m = 0; m < program.columns[c].members.size(); ++m) {
     if (!wanted(m)) continue;
     const Member& member = program.columns[c].members[m];

@@ -44,7 +44,8 @@ class Simulation {
           made += bytes(output);
           readers += program_.use_counts[output];
         }
-    const uint32_t block = writes_in_place(column, lane, reads, made) ? reads.begin()->first : add(made);
+    const uint32_t in_place = written_in_place(column, lane, reads, made);
+    const uint32_t block = in_place != kNoBlock ? in_place : add(made);
     double copies = 0;
     if (lane.fused())
       for (size_t i = 0; i < positions; ++i) copies += copied(column, lane, i);
@@ -69,8 +70,9 @@ class Simulation {
   double bytes(Number number) const {
     return program_.types[number].has_rank() ? CostModel::bytes(program_.types[number]) : 0;
   }
+  static double aligned(double bytes) { return std::ceil(bytes / kAlignment) * kAlignment; }
   uint32_t add(double bytes) {
-    const double size = std::ceil(bytes / kAlignment) * kAlignment;
+    const double size = aligned(bytes);
     blocks_.push_back({.bytes = size});
     live_ += size;
     return static_cast<uint32_t>(blocks_.size() - 1);
@@ -81,14 +83,14 @@ class Simulation {
     blocks_[block].bytes = 0;
   }
 
-  // The lane reads one block as large as what it makes, and nothing reads that block afterwards.
-  bool writes_in_place(const Column& column, const LanePlan& lane, const std::map<uint32_t, int64_t>& reads,
-                       double made) const {
+  // A block that the lane may write over: as large as what it makes, and read by nothing afterwards.
+  uint32_t written_in_place(const Column& column, const LanePlan& lane,
+                            const std::map<uint32_t, int64_t>& reads, double made) const {
     const Node& node = program_.node(column.members[lane.members.front()]);
-    if (!is_elementwise(node) && !is_reshape(node)) return false;
-    if (reads.size() != 1) return false;
-    const Block& block = blocks_[reads.begin()->first];
-    return block.readers == reads.begin()->second && block.bytes == std::ceil(made / kAlignment) * kAlignment;
+    if (!is_elementwise(node) && !is_reshape(node)) return kNoBlock;
+    for (const auto& [read, times] : reads)
+      if (blocks_[read].readers == times && blocks_[read].bytes == aligned(made)) return read;
+    return kNoBlock;
   }
 
   // Bytes that are copied to bring operand `i` of all members together.

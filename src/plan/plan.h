@@ -54,11 +54,14 @@ struct Plan {
   PredictedMemory predicted_memory;
 };
 
+enum class Force : uint8_t { kNone, kApart, kStitched };
+
 struct PlanOptions {
   StitchOptions::Strategy strategy = StitchOptions::Strategy::kAuto;
-  bool allow_duplicates = false;  // weights may be stored more than once
-  bool explain = false;           // price the alternatives
-  Groups groups = {};             // of the program (in_groups); empty: all models are one
+  bool allow_duplicates = false;   // weights may be stored more than once
+  bool explain = false;            // price the alternatives
+  std::vector<Force> forced = {};  // by Column::id: what is not left to prices; empty: nothing
+  Groups groups = {};              // of the program (in_groups); empty: all models are one
 };
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options);

@@ -133,6 +133,7 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
   for (const AlignedSet& set : alignment.sets) {
     Column column;
     const auto column_index = static_cast<uint32_t>(program.columns.size());
+    column.id = column_index;
     for (size_t model = 0; model < set.nodes.size(); ++model) {
       const NodeId id = set.nodes[model];
       if (id == kNoNode) continue;

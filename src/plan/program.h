@@ -26,6 +26,7 @@ struct Member {
 };
 
 struct Column {
+  uint32_t id = 0;  // its place in the undivided program, see in_groups
   std::vector<Member> members;
 };
 

@@ -211,7 +211,12 @@ void Search::enumerate(uint32_t column) {
         member_cost(program_, member, cost_) * static_cast<Nanoseconds>(member.origins.size());
   // `stitch` and `netfuse` run as one whatever legally can, whether it pays or not.
   using Mode = StitchOptions::Strategy;
-  if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse) && choices.size() > 1)
+  const uint32_t id = program_.columns[column].id;
+  const Force force = id < options_.forced.size() ? options_.forced[id] : Force::kNone;
+  if (force == Force::kApart) choices.erase(choices.begin(), choices.end() - 1);
+  if ((options_.strategy == Mode::kStitch || options_.strategy == Mode::kNetfuse ||
+       force == Force::kStitched) &&
+      choices.size() > 1)
     choices.pop_back();
 }
 
@@ -392,7 +397,7 @@ Plan Search::run() {
   plan.predicted_apart = apart_cost_ + cost_.run();
   plan.predicted_sequential =
       sequential_cost_ + cost_.run() * static_cast<Nanoseconds>(program_.models->size());
-  const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto;
+  const bool may_choose = options_.strategy == StitchOptions::Strategy::kAuto && options_.forced.empty();
   const bool apart_is_better = may_choose && plan.predicted > plan.predicted_apart;
   if (apart_is_better) {
     plan.predicted = plan.predicted_apart;

@@ -80,7 +80,12 @@ Result<std::unique_ptr<Candidate>> make_candidate(std::vector<Model> models,
     if (groups.size() > 1) candidate->program = in_groups(candidate->program, groups);
     MTS_ASSIGN(candidate->plan, replay(*planner.recorded, candidate->program, groups, options.plan_file));
   } else {
-    MTS_ASSIGN(candidate->plan, plan_in_groups(candidate->program, planner.cost, plan_options, options));
+    // What is tuned is divided afterwards.
+    if (options.tuner != nullptr) {
+      candidate->plan = make_plan(candidate->program, planner.cost, plan_options);
+    } else {
+      MTS_ASSIGN(candidate->plan, plan_in_groups(candidate->program, planner.cost, plan_options, options));
+    }
   }
   for (const WeightClasses::Class& one : classes.classes)
     if (is_weight(one.weight->dtype())) candidate->unique_bytes += one.weight->byte_size();

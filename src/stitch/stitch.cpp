@@ -8,6 +8,7 @@
 #include "stitch/regions.h"
 #include "stitch/report.h"
 #include "stitch/shared_inputs.h"
+#include "stitch/tune.h"
 
 #include <mts/canonicalise.h>
 #include <mts/model_io.h>
@@ -165,11 +166,30 @@ Result<std::optional<RecordedPlan>> recorded_plan(const StitchOptions& options) 
   return recorded;
 }
 
+// The fused model of a plan, without metadata.
+Result<Model> fused_model(const Candidate& candidate, const Program& program, const Plan& plan,
+                          const std::vector<SharedInput>& shared_inputs, const StitchOptions& options) {
+  Model fused;
+  fused.name = "fused";
+  fused.producer_name = "mts";
+  for (const Model& model : candidate.models) {
+    fused.ir_version = std::max(fused.ir_version, model.ir_version);
+    for (const auto& [domain, version] : model.opsets)
+      fused.opsets[domain] = std::max(fused.opsets[domain], version);
+  }
+  fused.graph = emit(program, plan, candidate.numbering, shared_inputs, candidate.shapes,
+                     {.allow_duplicates = options.strategy == StitchOptions::Strategy::kNetfuse,
+                      .keep_metadata = options.keep_metadata,
+                      .independent_dims = options.independent_dims});
+  MTS_TRY(fused.graph.sort());
+  MTS_TRY(verify_ir(fused));
+  return fused;
+}
+
 }  // namespace
 
 Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   if (models.empty()) return fail(ErrorCode::kUsage, "there is no model to stitch");
-  using Mode = StitchOptions::Strategy;
   MTS_TRY(check_names(models));
   StitchOptions options = given;
   MTS_ASSIGN(const std::optional<RecordedPlan> recorded, recorded_plan(options));
@@ -205,29 +225,26 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
              choose_candidate(std::move(models), std::move(facts), shared_inputs,
                               {.cost = cost, .recorded = recorded ? &*recorded : nullptr}, options, report));
 
-  Model& fused = stitched.model;
-  fused.name = "fused";
-  fused.producer_name = "mts";
-  for (const Model& model : chosen->models) {
-    fused.ir_version = std::max(fused.ir_version, model.ir_version);
-    for (const auto& [domain, version] : model.opsets)
-      fused.opsets[domain] = std::max(fused.opsets[domain], version);
+  const PlanFlags flags{.target = profile.name,
+                        .strategy = options.strategy,
+                        .objective = options.objective,
+                        .share_inputs = options.share_inputs,
+                        .independent_dims = options.independent_dims,
+                        .partial = report.partial.chosen};
+  const auto build = [&](const Program& program, const Plan& plan) {
+    return fused_model(*chosen, program, plan, shared_inputs, options);
+  };
+  if (options.tuner != nullptr && options.strategy == StitchOptions::Strategy::kAuto && !recorded) {
+    MTS_ASSIGN(Tuned tuned, tune(chosen->program, cost, options, flags, build));
+    chosen->program = std::move(tuned.program);
+    chosen->plan = std::move(tuned.plan);
+    report.measured = std::move(tuned.measured);
   }
-  fused.graph = emit(chosen->program, chosen->plan, chosen->numbering, shared_inputs, chosen->shapes,
-                     {.allow_duplicates = options.strategy == Mode::kNetfuse,
-                      .keep_metadata = options.keep_metadata,
-                      .independent_dims = options.independent_dims});
-  MTS_TRY(fused.graph.sort());
-  MTS_TRY(verify_ir(fused));
+  MTS_ASSIGN(stitched.model, build(chosen->program, chosen->plan));
+  Model& fused = stitched.model;
   describe_plan(chosen->program, chosen->plan, report);
   if (options.explain) report.regions = regions_of(chosen->program, chosen->plan);
-  stitched.plan = to_json(chosen->program, chosen->plan,
-                          {.target = profile.name,
-                           .strategy = options.strategy,
-                           .objective = options.objective,
-                           .share_inputs = options.share_inputs,
-                           .independent_dims = options.independent_dims,
-                           .partial = report.partial.chosen});
+  stitched.plan = to_json(chosen->program, chosen->plan, flags);
   fused.metadata = std::move(metadata);
   if (report.groups.size() > 1) fused.metadata.emplace_back("mts.groups", groups_text(report.groups));
   report.strategies["partial_rows"] = report.partial.row_splits;

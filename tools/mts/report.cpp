@@ -122,6 +122,11 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   json["predicted"] = {{"latency_us_fused", report.predicted.latency_us_fused},
                        {"latency_us_sequential", report.predicted.latency_us_sequential},
                        {"peak_memory_bytes", report.predicted.peak_memory_bytes}};
+  if (!report.measured.empty()) {
+    json["measured"] = Json::array();
+    for (const StitchReport::Measured& one : report.measured)
+      json["measured"].push_back({{"plan", one.plan}, {"latency_us", one.latency_us}});
+  }
   json["assumptions"] = report.assumptions;
   return json;
 }
@@ -171,6 +176,10 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
                              report.predicted.latency_us_fused, report.predicted.latency_us_sequential,
                              report.predicted.latency_us_sequential / report.predicted.latency_us_fused)});
   }
+  if (!report.measured.empty())
+    summary.add(
+        {"measured", fmt::format("{:.0f} us, the fastest of {} plans: {}", report.measured.back().latency_us,
+                                 report.measured.size() - 1, report.measured.back().plan)});
   if (report.groups.size() > 1) summary.add({"groups", fmt::format("{}", report.groups.size())});
   text += summary.render(width);
 

@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "report.h"
 #include "terminal.h"
+#include "tuner.h"
 
 #include <mts/model_io.h>
 #include <mts/stitch.h>
@@ -25,6 +26,9 @@ struct Flags {
   std::string output;
   std::string report;
   std::string plan, save_plan;
+  std::string tune;  // the device; empty: not asked for
+  TunerOptions tuner;
+  std::vector<std::string> dims;
   StitchOptions stitch;
   std::optional<std::string> recover;
   SaveOptions save;
@@ -73,6 +77,17 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
     options.plan_file = flags.plan;
   }
   Progress progress("stitching", invocation.quiet);
+  Tuner tuner;
+  if (!flags.tune.empty()) {
+    TunerOptions tuner_options = flags.tuner;
+    tuner_options.executor.device = flags.tune;
+    MTS_ASSIGN(tuner_options.dims, parse_dims(flags.dims));
+    tuner_options.progress = [&](size_t measured) {
+      progress.set(fmt::format("tuning, {} plans measured", measured));
+    };
+    tuner = make_tuner(tuner_options);
+    options.tuner = &tuner;
+  }
   MTS_ASSIGN(Stitched stitched, stitch(std::move(models), options));
   progress.set("writing " + flags.output);
   // All files or none: when one cannot be written, the others hold what they held before.
@@ -141,23 +156,40 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
   add_group_flags(*command, flags->stitch);
   command->add_option("--save-plan", flags->save_plan, "the plan, as JSON that --plan replays")
       ->type_name("FILE");
-  CLI::Option* plan =
-      command
-          ->add_option(
-              "--plan", flags->plan,
-              "replays a plan that --save-plan wrote: the same bytes from the same models on every machine")
-          ->type_name("FILE");
-  for (const char* decided :
-       {"--strategy", "--objective", "--target", "--groups", "--memory-budget", "--latency-budget"})
-    plan->excludes(decided);
+  command
+      ->add_option(
+          "--plan", flags->plan,
+          "replays a plan that --save-plan wrote: the same bytes from the same models on every machine")
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--tune", flags->tune,
+          "measures plans on the device and takes the fastest; with --save-plan other machines can replay it")
+      ->check(CLI::IsMember({"cpu", "cuda"}).description(""))
+      ->type_name("cpu|cuda");
+  command
+      ->add_option("--threads", flags->tuner.executor.threads,
+                   "for --tune: threads on the CPU; 0: one a core")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("N");
+  add_dim_flag(*command, flags->dims, "for --tune; 1 by default");
   command
       ->add_option("--external-data", flags->save.external,
                    "weights in FILE.data: auto (above 1.8 GB), never, always")
       ->transform(CLI::CheckedTransformer(kExternal, CLI::ignore_case).description(""))
       ->type_name("auto|never|always");
   command->add_flag("--json", flags->json, "the report on standard output instead of the summary");
-  command->callback(
-      [flags, &invocation] { invocation.action = [flags, &invocation] { return run(*flags, invocation); }; });
+  command->callback([flags, command, &invocation] {
+    // Not as CLI::Option::excludes: --help would name them all in one line.
+    const auto excludes = [&](const char* one, std::initializer_list<const char*> others) {
+      for (const char* other : others)
+        if (command->count(one) > 0 && command->count(other) > 0) throw CLI::ExcludesError(one, other);
+    };
+    excludes("--plan", {"--strategy", "--objective", "--target", "--groups", "--memory-budget",
+                        "--latency-budget", "--tune"});
+    excludes("--tune", {"--strategy", "--groups", "--latency-budget"});
+    invocation.action = [flags, &invocation] { return run(*flags, invocation); };
+  });
 }
 
 }  // namespace mts::tool
