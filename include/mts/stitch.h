@@ -87,6 +87,7 @@ struct StitchReport {
     double latency_us_fused = 0;
     double latency_us_sequential = 0;
     uint64_t peak_memory_bytes = 0;
+    double floor_us = 0;  // no plan is faster: arithmetic at the peak, each weight read once; 0: not known
   };
   // Sharing below the tensor, and what the models would be without splitting weights for it. Only where there
   // is any (unique_bytes > 0).

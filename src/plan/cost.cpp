@@ -115,6 +115,10 @@ Nanoseconds CostModel::copy(double bytes, int launches) const {
                         2 * bytes / (bandwidth(2 * bytes) * profile_.copy_efficiency));
 }
 
+double CostModel::at_peak(const Work& work) const { return work.flops / profile_.flops_of(work.dtype); }
+
+double CostModel::through_memory(double bytes) const { return bytes / profile_.memory_bandwidth; }
+
 Nanoseconds CostModel::run() const { return to_nanoseconds(profile_.run_seconds); }
 
 Nanoseconds CostModel::inside(double others) const { return to_nanoseconds(others / bandwidth(others)); }

@@ -44,6 +44,8 @@ class CostModel {
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes
+  double at_peak(const Work& work) const;              // seconds of its arithmetic
+  double through_memory(double bytes) const;           // seconds from or to DRAM
   Nanoseconds run() const;                             // the fixed cost of a run of a model
   // A Reshape of a value of this type, `bytes` in all members; with channels last, one of an image moves
   // them.

@@ -16,19 +16,6 @@ bool is_weight_tensor(const Weight& weight) {
   return is_weight(weight.dtype()) && !weight.dims().empty() && weight.element_count() > 1;
 }
 
-Work work_of_member(const Program& program, const Member& member) {
-  std::vector<Type> operands, outputs;
-  std::unique_ptr<bool[]> constant(new bool[member.operands.size() + 1]);
-  for (const Number operand : member.operands) {
-    if (operand == kNoNumber) continue;
-    constant[operands.size()] = program.weights[operand] != nullptr;
-    operands.push_back(program.types[operand]);
-  }
-  for (const Number output : member.outputs)
-    if (output != kNoNumber) outputs.push_back(program.types[output]);
-  return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
-}
-
 // What a node reads beside the output of the step that it runs in.
 double other_bytes(const Work& work, double own) {
   return std::max(work.activation_bytes - 2 * own, 0.0) + work.weight_bytes;
@@ -169,6 +156,19 @@ bool runs_inside_producer(const Program& program, const Member& member, const Co
     if (program.use_counts[operand] == 1 && same_size) return true;
   }
   return false;
+}
+
+Work work_of_member(const Program& program, const Member& member) {
+  std::vector<Type> operands, outputs;
+  std::unique_ptr<bool[]> constant(new bool[member.operands.size() + 1]);
+  for (const Number operand : member.operands) {
+    if (operand == kNoNumber) continue;
+    constant[operands.size()] = program.weights[operand] != nullptr;
+    operands.push_back(program.types[operand]);
+  }
+  for (const Number output : member.outputs)
+    if (output != kNoNumber) outputs.push_back(program.types[output]);
+  return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
 }
 
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost) {

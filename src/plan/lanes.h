@@ -46,7 +46,8 @@ Proposal propose_lane(const Program& program, const Column& column, std::span<co
 // reader of what another node makes.
 bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost);
 
-// One member by itself.
+// One member by itself: its work, and what it costs.
+Work work_of_member(const Program& program, const Member& member);
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,

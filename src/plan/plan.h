@@ -52,6 +52,7 @@ struct Plan {
   Nanoseconds predicted_apart = 0;       // every member by itself
   Nanoseconds predicted_sequential = 0;  // every node of every model by itself
   PredictedMemory predicted_memory;
+  Nanoseconds floor = 0;  // see roofline_floor
 };
 
 enum class Force : uint8_t { kNone, kApart, kStitched };

@@ -1,6 +1,7 @@
 // Chooses one choice a column. Forward: the cheapest way to reach every choice, a producer's cost shared
 // among its readers. Backward: every column takes the choice that is best given what its readers took. Then
 // single columns are changed as long as that helps. Exact on chains, good on branches, deterministic.
+#include "plan/floor.h"
 #include "plan/lanes.h"
 #include "plan/memory.h"
 #include "plan/schedule.h"
@@ -422,6 +423,7 @@ Plan Search::run() {
   plan.groups = options_.groups.empty() ? one_group(program_.models->size()) : options_.groups;
   plan.order = schedule(program_, plan.columns, plan.groups);
   plan.predicted_memory = predicted_memory(program_, plan.columns, plan.order);
+  plan.floor = roofline_floor(program_, cost_);
   return plan;
 }
 

@@ -67,6 +67,7 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
   }
   report.predicted.latency_us_fused = static_cast<double>(plan.predicted) / 1000;
   report.predicted.latency_us_sequential = static_cast<double>(plan.predicted_sequential) / 1000;
+  report.predicted.floor_us = static_cast<double>(plan.floor) / 1000;
   report.predicted.peak_memory_bytes = static_cast<uint64_t>(plan.predicted_memory.peak());
 }
 

@@ -31,6 +31,7 @@ from predicted import spearman  # noqa: E402
 from sweep_models import NETWORKS  # noqa: E402
 
 WAYS = ["auto", "stitch", "concat", "netfuse"]
+MEMORY_ROWS = ["sequential", "concat", "netfuse", "stitch", "fused"]
 
 
 def checked(*arguments: str) -> dict:
@@ -109,8 +110,15 @@ def report(points: list[dict], options: argparse.Namespace) -> str:
             f"{summary(points, 'speed')}")  # fmt: skip
     if options.runtime:
         text += f"\nONNX Runtime:\n{summary(points, 'runtime')}"
+    memory_rows = [
+        [f"{p['network']} x {p['models']}", str(p["size"]), str(p["width"])]
+        + [f"{p['memory'][row]['peak'] / 1e6:.1f}" if row in p["memory"] else "-" for row in MEMORY_ROWS]
+        for p in points
+    ]
     text += f"\n- predicted latency: rank correlation **{spearman(*map(list, zip(*pairs, strict=True))):.3f}**, median error **{statistics.median(errors):.0%}**\n\n"
-    return text + table(head, lines)
+    text += table(head, lines)
+    text += "\nMemory held by the bundled executor, MB (weights, activations and scratch; `fused` is auto, `stitch` one group):\n\n"
+    return text + table(["models", "size", "width", *MEMORY_ROWS], memory_rows)
 
 
 def main() -> int:

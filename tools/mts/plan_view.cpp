@@ -29,6 +29,9 @@ std::string plan_text(const StitchReport& report, size_t width) {
       report.groups.size() == 1 ? "" : "s, one after another",
       microseconds(report.predicted.latency_us_fused), microseconds(report.predicted.latency_us_sequential),
       human_bytes(static_cast<double>(report.predicted.peak_memory_bytes)));
+  if (report.predicted.floor_us > 0)
+    text += fmt::format("The device's roofline for this work, each weight read once, is {} us.\n",
+                        microseconds(report.predicted.floor_us));
   text += "Prices are those of the nodes; changes of placement between regions come on top.\n";
   size_t group = report.groups.size();
   const Table empty({{"runs"},

@@ -121,7 +121,8 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   for (const StitchReport::Group& group : report.groups) json["groups"].push_back({{"models", group.models}});
   json["predicted"] = {{"latency_us_fused", report.predicted.latency_us_fused},
                        {"latency_us_sequential", report.predicted.latency_us_sequential},
-                       {"peak_memory_bytes", report.predicted.peak_memory_bytes}};
+                       {"peak_memory_bytes", report.predicted.peak_memory_bytes},
+                       {"floor_us", report.predicted.floor_us}};
   if (!report.measured.empty()) {
     json["measured"] = Json::array();
     for (const StitchReport::Measured& one : report.measured)
