@@ -91,10 +91,14 @@ double CostModel::efficiency(const Work& work) const {
   return 1;
 }
 
+size_t CostModel::cache_level(double bytes) const {
+  const auto holds = [bytes](const CacheLevel& level) { return bytes <= level.bytes; };
+  return static_cast<size_t>(std::ranges::find_if(profile_.caches, holds) - profile_.caches.begin());
+}
+
 double CostModel::bandwidth(double bytes) const {
-  for (const CacheLevel& level : profile_.caches)
-    if (bytes <= level.bytes) return level.bandwidth;
-  return profile_.memory_bandwidth;
+  const size_t level = cache_level(bytes);
+  return level < profile_.caches.size() ? profile_.caches[level].bandwidth : profile_.memory_bandwidth;
 }
 
 Nanoseconds CostModel::launch() const { return to_nanoseconds(profile_.dispatch_seconds); }

@@ -44,6 +44,7 @@ class CostModel {
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes
+  size_t cache_level(double bytes) const;              // the smallest that holds them; their number for DRAM
   double at_peak(const Work& work) const;              // seconds of its arithmetic
   double through_memory(double bytes) const;           // seconds from or to DRAM
   Nanoseconds run() const;                             // the fixed cost of a run of a model

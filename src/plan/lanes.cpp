@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace mts {
 namespace {
@@ -71,6 +72,16 @@ std::vector<std::vector<uint32_t>> partition(const Column& column, Key key) {
     parts[it->second].push_back(m);
   }
   return parts;
+}
+
+// Neighbours, `size` at a time.
+std::vector<std::vector<uint32_t>> in_chunks(size_t members, size_t size) {
+  std::vector<std::vector<uint32_t>> chunks;
+  for (uint32_t m = 0; m < members; ++m) {
+    if (m % size == 0) chunks.emplace_back();
+    chunks.back().push_back(m);
+  }
+  return chunks;
 }
 
 }  // namespace
@@ -245,8 +256,9 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
       return key;
     };
     std::set<std::vector<std::vector<uint32_t>>> tried;
-    for (auto parts : {partition(column, constants), partition(column, activations)}) {
-      if (parts.size() <= 1 || parts.size() == column.members.size() || !tried.insert(parts).second) continue;
+    const auto add_division = [&](const std::vector<std::vector<uint32_t>>& parts,
+                                  std::optional<Strategy> name) {
+      if (parts.size() <= 1 || parts.size() == column.members.size() || !tried.insert(parts).second) return;
       std::vector<Proposal> proposals;
       size_t most = 0;
       for (const auto& part : parts) {
@@ -262,8 +274,21 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
             for (const uint32_t m : parts[p]) lanes.push_back({{m}, {}});
           }
         }
-        add_choice(std::move(lanes), Strategy::kPartition);
+        const Strategy strategy = name ? *name : lanes.front().option.strategy;
+        add_choice(std::move(lanes), strategy);
       }
+    };
+    add_division(partition(column, constants), Strategy::kPartition);
+    add_division(partition(column, activations), Strategy::kPartition);
+    // A few members at a time, where all of them would leave a cache that those stay in.
+    if (options.strategy == Mode::kAuto && !result.choices.empty()) {
+      double moved = 0;
+      for (const Member& member : column.members) moved += work_of_member(program, member).activation_bytes;
+      const size_t count = column.members.size();
+      for (size_t size = 2; size < count; size *= 4)
+        if (cost.cache_level(moved / static_cast<double>(count) * static_cast<double>(size)) <
+            cost.cache_level(moved))
+          add_division(in_chunks(count, size), std::nullopt);
     }
   }
   std::vector<LanePlan> apart;

@@ -41,6 +41,24 @@ class Network:
         onnx.save(model, path)
 
 
+def move_weights(path: Path, data: Path) -> None:
+    """Moves the weights that the file `data` holds, or may hold, there: models of one trunk can share one file."""
+    model = onnx.load(path)
+    known = data.read_bytes() if data.exists() else b""
+    with data.open("ab") as stream:
+        for tensor in model.graph.initializer:
+            content = tensor.raw_data
+            offset = known.find(content) if len(content) >= 4096 else -1
+            if len(content) < 4096 or (known and offset < 0):
+                continue  # the model's own
+            if offset < 0:
+                offset = stream.tell()
+                stream.write(content)
+            onnx.external_data_helper.set_external_data(tensor, data.name, offset, len(content))
+            tensor.ClearField("raw_data")
+    onnx.save(model, path)
+
+
 def resnet18(path: Path, head: int, pixels: int, width: int) -> None:
     net = Network()
 

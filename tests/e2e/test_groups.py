@@ -153,3 +153,15 @@ def test_wrong_flags(tmp_path, flags, says):
     assert done.returncode in (2, 4), done.stdout
     assert says in done.stderr
     assert not (tmp_path / "fused.onnx").exists()
+
+
+def test_tuned_plans_are_right_and_replayed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    family = by_name("digits_heads")
+    made = report(family, tmp_path / "a.onnx", "--tune=cpu", f"--save-plan={tmp_path / 'plan.json'}")
+    assert len(made["measured"]) > 3
+    assert not Reference(family).differences(tmp_path / "a.onnx")
+    again = report(family, tmp_path / "b.onnx", "--tune=cpu")
+    assert "measured" not in again, "taken from the cache"
+    report(family, tmp_path / "c.onnx", f"--plan={tmp_path / 'plan.json'}")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()

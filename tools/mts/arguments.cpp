@@ -255,6 +255,21 @@ void add_target_flag(CLI::App& command, std::string& target) {
       ->capture_default_str();
 }
 
+void add_strategy_flag(CLI::App& command, StitchOptions::Strategy& strategy) {
+  const std::map<std::string, StitchOptions::Strategy> strategies = {
+      {"auto", StitchOptions::Strategy::kAuto},
+      {"stitch", StitchOptions::Strategy::kStitch},
+      {"netfuse", StitchOptions::Strategy::kNetfuse},
+      {"concat", StitchOptions::Strategy::kConcat}};
+  command
+      .add_option("--strategy", strategy,
+                  "auto: what is predicted to be fastest without duplicating a weight; stitch: wherever "
+                  "legal; netfuse: "
+                  "grouped with duplicated weights (the baseline); concat: side by side, deduplicated")
+      ->transform(CLI::CheckedTransformer(strategies, CLI::ignore_case).description(""))
+      ->type_name("auto|stitch|netfuse|concat");
+}
+
 void add_group_flags(CLI::App& command, StitchOptions& options) {
   command
       .add_option_function<std::string>(

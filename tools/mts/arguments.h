@@ -58,6 +58,8 @@ Result<T> in_file(Result<T> result, const Model& model) {
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);
+// --strategy.
+void add_strategy_flag(CLI::App& command, StitchOptions::Strategy& strategy);
 // --groups, --memory-budget, --latency-budget.
 void add_group_flags(CLI::App& command, StitchOptions& options);
 // --recover; parse_recover() reads it.

@@ -159,6 +159,7 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
       ->allow_extra_args(false);
   command->add_flag("--independent-dims", flags->stitch.independent_dims, "as for mts stitch");
   add_recover_flag(*command, flags->recover);
+  add_strategy_flag(*command, flags->stitch.strategy);
   add_target_flag(*command, flags->stitch.target);
   add_group_flags(*command, flags->stitch);
   command->add_flag(

@@ -35,11 +35,6 @@ struct Flags {
   bool json = false;
 };
 
-const std::map<std::string, StitchOptions::Strategy> kStrategies = {
-    {"auto", StitchOptions::Strategy::kAuto},
-    {"stitch", StitchOptions::Strategy::kStitch},
-    {"netfuse", StitchOptions::Strategy::kNetfuse},
-    {"concat", StitchOptions::Strategy::kConcat}};
 const std::map<std::string, StitchOptions::Objective> kObjectives = {
     {"bytes", StitchOptions::Objective::kBytes}, {"latency", StitchOptions::Objective::kLatency}};
 const std::map<std::string, SaveOptions::External> kExternal = {{"auto", SaveOptions::External::kAuto},
@@ -128,13 +123,7 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
       ->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "the fused model")->required()->type_name("FILE");
   command->add_option("--report", flags->report, "what was done, as JSON")->type_name("FILE");
-  command
-      ->add_option("--strategy", flags->stitch.strategy,
-                   "auto: what is predicted to be fastest without duplicating a weight; stitch: wherever "
-                   "legal; netfuse: "
-                   "grouped with duplicated weights (the baseline); concat: side by side, deduplicated")
-      ->transform(CLI::CheckedTransformer(kStrategies, CLI::ignore_case).description(""))
-      ->type_name("auto|stitch|netfuse|concat");
+  add_strategy_flag(*command, flags->stitch.strategy);
   command
       ->add_option(
           "--objective", flags->stitch.objective,
