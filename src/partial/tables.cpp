@@ -86,10 +86,25 @@ Merged merge(const std::vector<WeightPtr>& tables) {
   return merged;
 }
 
-WeightPtr int32_scalar(int64_t value) {
-  const auto narrow = static_cast<int32_t>(value);
-  return Weight::from_bytes(DType::kInt32, {},
-                            own_bytes(std::string(reinterpret_cast<const char*>(&narrow), sizeof narrow)));
+template <class T>
+WeightPtr integers(DType dtype, Dims dims, const std::vector<int64_t>& values) {
+  std::string bytes;
+  for (const int64_t value : values) {
+    const auto narrow = static_cast<T>(value);
+    bytes.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+  }
+  return Weight::from_bytes(dtype, std::move(dims), own_bytes(std::move(bytes)));
+}
+
+WeightPtr int32_scalar(int64_t value) { return integers<int32_t>(DType::kInt32, {}, {value}); }
+
+// Where the entries of one member are in a table of `rows` rows, in the narrowest type that can say so and is
+// no type of weights; Gather takes int32 for indices as it is.
+WeightPtr map_of(const std::vector<int64_t>& places, int64_t rows) {
+  const Dims dims = {static_cast<int64_t>(places.size())};
+  if (rows <= int64_t{1} << 16) return integers<uint16_t>(DType::kUint16, dims, places);
+  if (rows < int64_t{1} << 31) return integers<int32_t>(DType::kInt32, dims, places);
+  return Weight::int64s(places);
 }
 
 bool is_identity(const std::vector<int64_t>& places) {
@@ -163,11 +178,16 @@ void read_merged(Graph& graph, NodeId id, const WeightPtr& table, const std::vec
         graph.add_constant(name + "_entries" + std::to_string(graph.value_count()), std::move(width));
     index = add_before(graph, id, "Mod", {ids, entries}, type);
   } else {
-    const ValueId map =
-        graph.add_constant(name + "_map" + std::to_string(graph.value_count()), Weight::int64s(places));
+    const WeightPtr places_of = map_of(places, table->dims()[0]);
+    const ValueId map = graph.add_constant(name + "_map" + std::to_string(graph.value_count()), places_of);
     Type mapped = type;
-    mapped.dtype = DType::kInt64;
+    mapped.dtype = places_of->dtype();
     index = add_before(graph, id, "Gather", {map, ids}, mapped);
+    if (mapped.dtype == DType::kUint16) {
+      mapped.dtype = DType::kInt32;
+      index =
+          add_before(graph, id, "Cast", {index}, mapped, {{"to", static_cast<int64_t>(DType::kInt32), {}}});
+    }
   }
   const ValueId merged = graph.add_constant(name + "_merged" + std::to_string(graph.value_count()), table);
   graph.set_input(id, 0, merged);
@@ -205,7 +225,8 @@ int64_t merge_tables(std::vector<Model>& models) {
       size_t before = 0, maps = 0;
       for (size_t k = 0; k < members.size(); ++k) {
         before += members[k]->byte_size();
-        if (!is_identity(merged.places[k])) maps += merged.places[k].size() * sizeof(int64_t);
+        if (!is_identity(merged.places[k]))
+          maps += map_of(merged.places[k], merged.table->dims()[0])->byte_size();
       }
       if (merged.table->byte_size() + maps >= before) continue;
       for (size_t r = 0; r < readers.size(); ++r) {

@@ -1,10 +1,10 @@
 // Embedding tables whose rows (entries of a vocabulary) are partly shared: one table for all models, which
 // holds every distinct row once, and for each model where in it its rows are.
 //
-//   y = Gather(W_m, ids)    ->    y = Gather(U, Gather(map_m, ids))
-//   y = Gather(W_0, ids)    ->    y = Gather(U, Mod(ids, V_0))             the first model's rows come first
-//   in U
+//   y = Gather(W_m, ids)    ->    y = Gather(U, Cast(Gather(map_m, ids)))
+//   y = Gather(W_0, ids)    ->    y = Gather(U, Mod(ids, V_0))    the first model's rows come first in U
 //
+// A map has 2 bytes an entry where U has at most 65,536 rows, else 4, and no Cast.
 // (Mod keeps negative indices right.) in: models as `rewrite` leaves them.
 #pragma once
 
