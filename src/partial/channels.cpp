@@ -11,17 +11,43 @@ namespace {
 // Each repetition learns at least one thing; real models need two or three.
 constexpr int kMaxWalks = 16;
 
+bool has_one_entry(const Type& type, size_t axis) {
+  return type.has_rank() && axis < type.rank() && (*type.shape)[axis].value == 1;
+}
+
 }  // namespace
 
-Channels find_channels(const Model& model) {
+Channels find_channels(const Model& model, const ReshapeAxes& known) {
   Tracker::Learnt learnt;
   for (int walk = 0; walk < kMaxWalks; ++walk)
-    if (auto channels = Tracker(model, learnt).run()) return std::move(*channels);
+    if (auto channels = Tracker(model, known, learnt).run()) return std::move(*channels);
   // No stable view of this model: nothing in it is tracked.
   Channels none;
   none.tracked.resize(model.graph.value_count());
   none.roles.resize(model.graph.node_count());
   return none;
+}
+
+std::vector<Channels> find_channels(const std::vector<Model>& models, const Alignment& alignment) {
+  std::vector<Channels> channels;
+  for (const Model& model : models) channels.push_back(find_channels(model));
+  std::vector<ReshapeAxes> known(models.size());
+  for (const AlignedSet& set : alignment.sets) {
+    std::vector<std::pair<uint32_t, ValueId>> outputs;  // of Reshapes, by model
+    std::optional<size_t> axis;  // the first along which some model has several channels: heads, not columns
+    for (uint32_t m = 0; m < models.size(); ++m) {
+      if (set.nodes[m] == kNoNode || !models[m].graph.node(set.nodes[m]).is("Reshape")) continue;
+      outputs.emplace_back(m, models[m].graph.node(set.nodes[m]).outputs[0]);
+      const auto& tracked = channels[m].tracked[index(outputs.back().second)];
+      if (tracked && tracked->channels.size() > 1)
+        axis = std::min(axis.value_or(tracked->axis), tracked->axis);
+    }
+    for (const auto& [m, output] : outputs)
+      if (axis && has_one_entry(models[m].graph.value(output).type, *axis)) known[m][set.nodes[m]] = *axis;
+  }
+  for (uint32_t m = 0; m < models.size(); ++m)
+    if (!known[m].empty()) channels[m] = find_channels(models[m], known[m]);
+  return channels;
 }
 
 int64_t Tracker::dim(ValueId id, size_t axis) const {

@@ -9,6 +9,7 @@
 // out: per value the channels along one axis, per node what it does to them
 #pragma once
 
+#include <mts/align.h>
 #include <mts/graph.h>
 
 #include <cstdint>
@@ -78,6 +79,12 @@ struct Channels {
   std::vector<Channel> roots;  // by channel, fully resolved
 };
 
-Channels find_channels(const Model& model);
+// By Reshape: the axis of its output along which the channels lie, where the model alone cannot tell. A
+// dimension of 1 may be a single attention head, whose columns move as one, or nothing.
+using ReshapeAxes = std::map<NodeId, size_t>;
+
+Channels find_channels(const Model& model, const ReshapeAxes& known = {});
+// Of all models; what a Reshape of one of them tells helps with the Reshapes of others that correspond.
+std::vector<Channels> find_channels(const std::vector<Model>& models, const Alignment& alignment);
 
 }  // namespace mts::partial

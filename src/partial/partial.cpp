@@ -49,12 +49,6 @@ void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& s
   }
 }
 
-std::vector<Channels> channels_of(const std::vector<Model>& models) {
-  std::vector<Channels> channels;
-  for (const Model& model : models) channels.push_back(find_channels(model));
-  return channels;
-}
-
 }  // namespace
 
 Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
@@ -62,14 +56,14 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
   Alignment alignment = align_widths(models, shared_inputs);
-  std::vector<Channels> channels = channels_of(models);
+  std::vector<Channels> channels = find_channels(models, alignment);
   Neurons neurons = find_neurons(models, channels, alignment, classes);
   if (!neurons.fine.empty()) {
     MTS_TRY(split_fine_rows(models, channels, neurons.fine, alignment));
     report.changed = true;
     report.row_splits += static_cast<int64_t>(neurons.fine.size());
     classes = classify_weights(models);
-    channels = channels_of(models);
+    channels = find_channels(models, alignment);
     neurons = find_neurons(models, channels, alignment, classes);
   }
   const Segments segments(channels, neurons);

@@ -15,7 +15,8 @@ class Tracker {
     bool operator==(const Learnt&) const = default;
   };
 
-  Tracker(const Model& model, Learnt& learnt) : graph_(model.graph), learnt_(learnt) {}
+  Tracker(const Model& model, const ReshapeAxes& known, Learnt& learnt)
+      : graph_(model.graph), known_(known), learnt_(learnt) {}
   // Empty when something was learnt and the walk has to be repeated.
   std::optional<Channels> run();
 
@@ -25,6 +26,12 @@ class Tracker {
   int64_t dim(ValueId id, size_t axis) const;
   WeightPtr weight(ValueId id) const { return id == kNoValue ? nullptr : graph_.value(id).weight; }
   const std::optional<Tracked>& tracked(ValueId id) const;
+
+  // Where the channels of what a Reshape makes are known to lie.
+  std::optional<size_t> known_axis(NodeId reshape) const {
+    const auto found = known_.find(reshape);
+    return found == known_.end() ? std::nullopt : std::optional(found->second);
+  }
 
   // New channels that `node` makes (kNoNode: nobody does) along an axis of `size` elements.
   Tracked make(NodeId node, size_t axis, int64_t size, bool pinned);
@@ -44,6 +51,7 @@ class Tracker {
   bool joins_one_batch(NodeId id);
 
   const Graph& graph_;
+  const ReshapeAxes& known_;
   Learnt& learnt_;
   Channels channels_;
   std::vector<uint32_t> parent_;

@@ -68,6 +68,12 @@ std::string heads(const Ids& neurons, const std::string& width) {
 
 TEST(Split, WholeHeadsOfAttention) { expect_split({heads({10, 11, 12}, "6"), heads({12, 13, 10, 14}, "8")}); }
 
+// With one head, nothing in the model itself says that its columns move as one.
+TEST(Split, OneHeadOfAttentionAmongModelsOfSeveral) {
+  expect_split({heads({10}, "2"), heads({12, 13, 10, 14}, "8")});
+  expect_split({heads({12, 13, 10, 14}, "8"), heads({14}, "2"), heads({15, 10}, "4")});
+}
+
 std::string table(const Ids& entries, const Ids& features) {
   return head("int64[N, 2] ids", "float[N, 2, " + std::to_string(features.size()) + "] y",
               {weight("t", 1, entries, features)}) +
