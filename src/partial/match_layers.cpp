@@ -103,7 +103,7 @@ void Finder::match_layers(uint32_t set, const Members& members) {
   std::vector<Columns> columns = columns_of(members);
   std::vector<Rows> rows = rows_of(members, columns, false);
   Matching matching = match_rows(rows, kWorthwhilePart);
-  if (!matching.worthwhile && seed_columns(members)) {
+  if (!matching.worthwhile && (seed_columns(members) || seed_cells(members))) {
     columns = columns_of(members);
     rows = rows_of(members, columns, false);
     matching = match_rows(rows, kWorthwhilePart);

@@ -30,6 +30,20 @@ TEST(Split, AModelThatIsShareableAsAWhole) {
   expect_split({two_convs({10, 11}, {20}), two_convs({10, 11, 12, 13}, {20, 21})});
 }
 
+// Nothing of the first layer is kept; only what the second one reads tells which neuron is which.
+std::string retrained(const Ids& rows, const Ids& hidden, const Ids& last) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(last.size()) + ", 5] y",
+              {weight("w0", 1, rows, {1, 2}, 3), weight("w1", 3, last, hidden, 3)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n r = Relu(c) \n y = Conv <pads = [1, 1]> (r, w1) }";
+}
+
+TEST(Split, NeuronsOfWhichNoRowIsKept) {
+  expect_split({retrained({100, 101, 102, 103}, {10, 11, 12, 13}, {20, 21, 22}),
+                retrained({200, 201, 202, 203}, {13, 10, 12, 11}, {23, 20, 22})});
+  expect_split({retrained({100, 101, 102, 103}, {10, 11, 12, 13}, {20, 21, 22}),
+                retrained({200, 201, 202}, {14, 10, 12}, {20, 21, 23})});
+}
+
 std::string residual(const Ids& stream, const Ids& inner, const Ids& classes) {
   return head("float[N, 2, 4] x", "float[N, " + std::to_string(classes.size()) + "] y",
               {weight("w0", 1, stream, {1, 2}, 3), weight("w1", 3, inner, stream, 3),
