@@ -78,6 +78,10 @@ Tracked Tracker::make(NodeId node, size_t axis, int64_t size, bool pinned) {
     channels_.batches.push_back(batches_);
   }
   ++batches_;
+  if (node != kNoNode) {
+    int64_t& sizes = sizes_.try_emplace(node, 0).first->second;
+    sizes = std::gcd(sizes, size);
+  }
   return result;
 }
 
@@ -112,11 +116,16 @@ void Tracker::coarsen(const Tracked& tracked, int64_t unit) {
   if (tracked.unit >= unit || unit % tracked.unit != 0) return;
   std::set<NodeId> makers;
   for (const Channel channel : tracked.channels) makers.insert(channels_.makers[channel]);
+  std::map<NodeId, int64_t> units;
   for (const NodeId maker : makers) {
     if (maker == kNoNode) continue;
-    int64_t& known = learnt_.units.try_emplace(maker, 1).first->second;
-    known = std::lcm(known, unit / tracked.unit * known);
+    const auto found = learnt_.units.find(maker);
+    const int64_t known = found == learnt_.units.end() ? 1 : found->second;
+    units[maker] = unit / tracked.unit * known;
+    // Where one of them cannot, it is no use that the others do.
+    if (sizes_.at(maker) % units[maker] != 0) return;
   }
+  for (const auto& [maker, coarse] : units) learnt_.units[maker] = coarse;
 }
 
 bool Tracker::has_duplicates(const Tracked& tracked) {

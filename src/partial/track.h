@@ -56,6 +56,7 @@ class Tracker {
   Channels channels_;
   std::vector<uint32_t> parent_;
   uint32_t batches_ = 0;
+  std::map<NodeId, int64_t> sizes_;  // of the axes that a node makes channels along: what divides all of them
 };
 
 // What a node does to channels; nullopt: it is opaque. `out` is set when the output is tracked. Operators
