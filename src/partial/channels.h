@@ -79,12 +79,15 @@ struct Channels {
   std::vector<Channel> roots;  // by channel, fully resolved
 };
 
-// By Reshape: the axis of its output along which the channels lie, where the model alone cannot tell. A
-// dimension of 1 may be a single attention head, whose columns move as one, or nothing.
-using ReshapeAxes = std::map<NodeId, size_t>;
+// What other models tell about nodes that can be read in two ways: dimensions of 1 say little.
+struct Hints {
+  std::map<NodeId, size_t> reshapes;  // the axis of the output along which the channels lie: one attention
+                                      // head moves as one, its columns need not
+  std::set<NodeId> depthwise;  // convolutions of one channel
+};
 
-Channels find_channels(const Model& model, const ReshapeAxes& known = {});
-// Of all models; what a Reshape of one of them tells helps with the Reshapes of others that correspond.
+Channels find_channels(const Model& model, const Hints& hints = {});
+// Of all models; what a node of one of them tells helps with nodes of others that correspond.
 std::vector<Channels> find_channels(const std::vector<Model>& models, const Alignment& alignment);
 
 }  // namespace mts::partial

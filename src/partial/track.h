@@ -15,8 +15,8 @@ class Tracker {
     bool operator==(const Learnt&) const = default;
   };
 
-  Tracker(const Model& model, const ReshapeAxes& known, Learnt& learnt)
-      : graph_(model.graph), known_(known), learnt_(learnt) {}
+  Tracker(const Model& model, const Hints& hints, Learnt& learnt)
+      : graph_(model.graph), hints_(hints), learnt_(learnt) {}
   // Empty when something was learnt and the walk has to be repeated.
   std::optional<Channels> run();
 
@@ -29,9 +29,11 @@ class Tracker {
 
   // Where the channels of what a Reshape makes are known to lie.
   std::optional<size_t> known_axis(NodeId reshape) const {
-    const auto found = known_.find(reshape);
-    return found == known_.end() ? std::nullopt : std::optional(found->second);
+    const auto found = hints_.reshapes.find(reshape);
+    return found == hints_.reshapes.end() ? std::nullopt : std::optional(found->second);
   }
+
+  bool is_known_depthwise(NodeId id) const { return hints_.depthwise.contains(id); }
 
   // New channels that `node` makes (kNoNode: nobody does) along an axis of `size` elements.
   Tracked make(NodeId node, size_t axis, int64_t size, bool pinned);
@@ -51,7 +53,7 @@ class Tracker {
   bool joins_one_batch(NodeId id);
 
   const Graph& graph_;
-  const ReshapeAxes& known_;
+  const Hints& hints_;
   Learnt& learnt_;
   Channels channels_;
   std::vector<uint32_t> parent_;

@@ -44,6 +44,21 @@ TEST(Split, NeuronsOfWhichNoRowIsKept) {
                 retrained({200, 201, 202}, {14, 10, 12}, {20, 21, 23})});
 }
 
+std::string depthwise(const Ids& hidden, const Ids& last) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(last.size()) + "] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), weight("w1", 3, hidden, {1}, 3),
+               weight("w2", 5, last, hidden)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n d = Conv <pads = [1, 1], group = " +
+         std::to_string(hidden.size()) +
+         "> (c, w1) \n p = GlobalAveragePool(d) \n f = Flatten <axis = 1> (p) \n "
+         "y = Gemm <transB = 1> (f, w2) }";
+}
+
+// A depthwise convolution of one channel looks like any convolution.
+TEST(Split, DepthwiseConvolutionsOfOneChannelToo) {
+  expect_split({depthwise({10, 11, 12}, {20, 21}), depthwise({11}, {20, 22})});
+}
+
 std::string residual(const Ids& stream, const Ids& inner, const Ids& classes) {
   return head("float[N, 2, 4] x", "float[N, " + std::to_string(classes.size()) + "] y",
               {weight("w0", 1, stream, {1, 2}, 3), weight("w1", 3, inner, stream, 3),
