@@ -2,7 +2,22 @@
 
 #include <mts/align.h>
 
+#include <algorithm>
+
 namespace mts {
+namespace {
+
+// Zeros or ones that a rewriting may have made up (contract 3): no reason against it.
+constexpr size_t kGeneratedBytes = 1024;
+
+bool is_fill(const Weight& weight) {
+  if (weight.byte_size() > kGeneratedBytes || weight.element_count() < 2) return false;
+  const std::vector<double> values = weight.as_doubles();
+  return !values.empty() && (values.front() == 0 || values.front() == 1) &&
+         std::ranges::all_of(values, [&](double value) { return value == values.front(); });
+}
+
+}  // namespace
 
 std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::vector<ShapeFacts>& facts,
                                           const std::vector<SharedInput>& shared_inputs,
@@ -24,7 +39,8 @@ std::unique_ptr<Candidate> make_candidate(std::vector<Model> models, const std::
       make_plan(candidate->program, cost,
                 {.strategy = options.strategy, .allow_duplicates = options.strategy == Mode::kNetfuse});
   for (const WeightClasses::Class& one : classes.classes)
-    if (is_weight(one.weight->dtype())) candidate->unique_bytes += one.weight->byte_size();
+    if (is_weight(one.weight->dtype()) && !is_fill(*one.weight))
+      candidate->unique_bytes += one.weight->byte_size();
   return candidate;
 }
 

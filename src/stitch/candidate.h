@@ -21,7 +21,7 @@ struct Candidate {
   Numbering numbering;
   Program program;
   Plan plan;
-  uint64_t unique_bytes = 0;  // of float and quantised weights, each content once
+  uint64_t unique_bytes = 0;  // of float and quantised weights, each content once; no fills of zeros or ones
 };
 
 // `facts`: of infer_types, one a model.
