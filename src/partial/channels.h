@@ -83,7 +83,7 @@ struct Channels {
 struct Hints {
   std::map<NodeId, size_t> reshapes;  // the axis of the output along which the channels lie: one attention
                                       // head moves as one, its columns need not
-  std::set<NodeId> depthwise;  // convolutions of one channel
+  std::set<NodeId> depthwise;         // convolutions of one channel
 };
 
 Channels find_channels(const Model& model, const Hints& hints = {});

@@ -1,6 +1,7 @@
 #include "partial/partial.h"
 
 #include "partial/fine.h"
+#include "partial/parameters.h"
 #include "partial/rewrite.h"
 #include "partial/tables.h"
 
@@ -74,7 +75,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   }
   count_splits(alignment, sharing, report);
   report.tables = merge_tables(models);
-  report.changed |= report.tables > 0;
+  report.changed |= report.tables > 0 || merge_parameters(models) > 0;
   return report;
 }
 

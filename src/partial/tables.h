@@ -4,8 +4,8 @@
 //   y = Gather(W_m, ids)    ->    y = Gather(U, Cast(Gather(map_m, ids)))
 //   y = Gather(W_0, ids)    ->    y = Gather(U, Mod(ids, V_0))    the first model's rows come first in U
 //
-// A map has 2 bytes an entry where U has at most 65,536 rows, else 4, and no Cast.
-// (Mod keeps negative indices right.) in: models as `rewrite` leaves them.
+// Mod keeps negative indices right; no Cast where the map needs 4 bytes an entry (merged_rows.h). in: models
+// as `rewrite` leaves them.
 #pragma once
 
 #include <mts/graph.h>

@@ -103,6 +103,31 @@ TEST(Split, OneHeadOfAttentionAmongModelsOfSeveral) {
   expect_split({heads({12, 13, 10, 14}, "8"), heads({14}, "2"), heads({15, 10}, "4")});
 }
 
+std::string flattened(const Ids& hidden, const Ids& scales, const Ids& classes) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(classes.size()) + "] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), vector("s", 2, scales), vector("b", 3, scales),
+               weight("w1", 4, classes, scales)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n f = Flatten <axis = 1> (c) \n n = LayerNormalization <axis = "
+         "-1> (f, s, b) "
+         "\n y = Gemm <transB = 1> (n, w1) }";
+}
+
+// No order of the channels brings the elements together that both models have.
+TEST(Split, ScalesThatAreSharedInsideChannels) {
+  expect_split({flattened({10, 11}, {20, 21, 22, 23, 24, 25, 26, 27, 28, 29}, {30, 31}),
+                flattened({12, 13}, {20, 41, 22, 43, 24, 45, 26, 47, 28, 29}, {32, 33})});
+}
+
+// The map of the second model would take more bytes than the one element that it has in common.
+TEST(Split, ScalesThatShareTooLittleStayAsTheyAre) {
+  std::vector<Model> models;
+  models.push_back(parse(flattened({10, 11}, {20, 21, 22, 23, 24, 25, 26, 27, 28, 29}, {30, 31}), "a"));
+  models.push_back(parse(flattened({12, 13}, {20, 41, 42, 43, 44, 45, 46, 47, 48, 49}, {32, 33}), "b"));
+  const auto report = partial::split_shared_parts(models, {});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->changed);
+}
+
 std::string table(const Ids& entries, const Ids& features) {
   return head("int64[N, 2] ids", "float[N, 2, " + std::to_string(features.size()) + "] y",
               {weight("t", 1, entries, features)}) +
