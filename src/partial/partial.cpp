@@ -12,6 +12,8 @@
 namespace mts::partial {
 namespace {
 
+constexpr double kLargePart = 0.25;
+
 // Which nodes correspond when models may have other numbers of channels. That number is an attribute of
 // depthwise convolutions, which would keep them apart.
 Alignment align_widths(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
@@ -52,14 +54,15 @@ void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& s
 
 }  // namespace
 
-Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
+Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
+                                  Depth depth) {
   Report report;
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
   Alignment alignment = align_widths(models, shared_inputs);
   std::vector<Channels> channels = find_channels(models, alignment);
   Neurons neurons = find_neurons(models, channels, alignment, classes);
-  if (!neurons.fine.empty()) {
+  if (depth == Depth::kFull && !neurons.fine.empty()) {
     MTS_TRY(split_fine_rows(models, channels, neurons.fine, alignment));
     report.changed = true;
     report.row_splits += static_cast<int64_t>(neurons.fine.size());
@@ -67,7 +70,9 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
     channels = find_channels(models, alignment);
     neurons = find_neurons(models, channels, alignment, classes);
   }
-  const Segments segments(channels, neurons);
+  const Segments segments(
+      channels, neurons,
+      {.by_pattern = depth == Depth::kFull, .least_part = depth == Depth::kLarge ? kLargePart : 0.0});
   const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
   for (uint32_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(const bool rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
@@ -75,7 +80,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   }
   count_splits(alignment, sharing, report);
   report.tables = merge_tables(models);
-  report.changed |= report.tables > 0 || merge_parameters(models) > 0;
+  report.changed |= report.tables > 0 || (depth == Depth::kFull && merge_parameters(models) > 0);
   return report;
 }
 

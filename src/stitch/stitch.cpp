@@ -92,6 +92,45 @@ std::vector<std::string> assumptions_of(const std::vector<Model>& models) {
   return assumptions;
 }
 
+// Bytes first, or predicted latency.
+std::pair<int64_t, int64_t> rank(const Candidate& candidate, const StitchOptions& options) {
+  const auto bytes = static_cast<int64_t>(candidate.unique_bytes);
+  return options.objective == StitchOptions::Objective::kBytes ? std::pair(bytes, candidate.plan.predicted)
+                                                               : std::pair(candidate.plan.predicted, bytes);
+}
+
+// With what is shared inside weights split off; for latency as far as it pays. nullptr where nothing is
+// shared.
+Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
+                                              const std::vector<SharedInput>& shared_inputs,
+                                              const CostModel& cost, const StitchOptions& options,
+                                              StitchReport& report) {
+  using Depth = partial::Depth;
+  std::vector<Depth> depths = {Depth::kFull};
+  if (options.objective == StitchOptions::Objective::kLatency)
+    depths.insert(depths.end(), {Depth::kBySharers, Depth::kLarge});
+  std::unique_ptr<Candidate> best;
+  for (const Depth depth : depths) {
+    std::vector<Model> copies = copy_models(models);
+    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
+    if (!parts.changed) continue;
+    std::vector<ShapeFacts> facts;
+    for (Model& model : copies) {
+      MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+    }
+    std::unique_ptr<Candidate> split = make_candidate(std::move(copies), facts, shared_inputs, cost, options);
+    if (best != nullptr && rank(*best, options) <= rank(*split, options)) continue;
+    report.partial = {.row_splits = parts.row_splits,
+                      .block_splits = parts.block_splits,
+                      .tables = parts.tables,
+                      .unique_bytes = split->unique_bytes,
+                      .latency_us = static_cast<double>(split->plan.predicted) / 1000,
+                      .everything = depth == Depth::kFull};
+    best = std::move(split);
+  }
+  return best;
+}
+
 // Weights whole, or with what is shared inside them split off: by bytes, then by predicted latency, or the
 // other way round.
 Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, std::vector<ShapeFacts> facts,
@@ -101,32 +140,14 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
   std::unique_ptr<Candidate> split;
   if (options.strategy == StitchOptions::Strategy::kAuto ||
       options.strategy == StitchOptions::Strategy::kStitch) {
-    std::vector<Model> copies = copy_models(models);
-    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
-    if (parts.changed) {
-      std::vector<ShapeFacts> new_facts;
-      for (Model& model : copies) {
-        MTS_ASSIGN(new_facts.emplace_back(), infer_types(model));
-      }
-      split = make_candidate(std::move(copies), new_facts, shared_inputs, cost, options);
-      report.partial = {.row_splits = parts.row_splits,
-                        .block_splits = parts.block_splits,
-                        .tables = parts.tables,
-                        .unique_bytes = split->unique_bytes,
-                        .latency_us = static_cast<double>(split->plan.predicted) / 1000};
-    }
+    MTS_ASSIGN(split, best_split(models, shared_inputs, cost, options, report));
   }
   std::unique_ptr<Candidate> whole = make_candidate(std::move(models), facts, shared_inputs, cost, options);
   if (split == nullptr) return whole;
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
                   .latency_us = static_cast<double>(whole->plan.predicted) / 1000};
-  const auto rank = [&](const Candidate& candidate) {
-    const auto bytes = static_cast<int64_t>(candidate.unique_bytes);
-    return options.objective == StitchOptions::Objective::kBytes ? std::pair(bytes, candidate.plan.predicted)
-                                                                 : std::pair(candidate.plan.predicted, bytes);
-  };
-  report.partial.chosen = rank(*split) <= rank(*whole);
+  report.partial.chosen = rank(*split, options) <= rank(*whole, options);
   if (report.partial.chosen) return split;
   report.partial.row_splits = report.partial.block_splits = report.partial.tables = 0;
   return whole;

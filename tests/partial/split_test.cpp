@@ -158,6 +158,30 @@ TEST(Split, OperatorsThatMixChannelsStayRight) {
   }
 }
 
+// For latency, a few rows stay with those that no other model has; what is left in common is still split off.
+TEST(Split, SmallPiecesStayInsideTheSpecificParts) {
+  const auto texts = {two_convs({10, 11, 12, 13, 14, 15, 16, 17}, {20, 21, 22}),
+                      two_convs({10, 11, 12, 13, 24, 25, 26, 27}, {20, 23, 24}),
+                      two_convs({17, 31, 32, 33, 34, 35, 36, 37}, {30, 31, 32})};
+  std::vector<size_t> stored;
+  for (const auto depth : {partial::Depth::kFull, partial::Depth::kLarge}) {
+    std::vector<Model> before, after;
+    for (const std::string& text : texts) {
+      before.push_back(parse(text, "m" + std::to_string(before.size())));
+      after.push_back(parse(text, "m" + std::to_string(after.size())));
+    }
+    const auto report = partial::split_shared_parts(after, {}, depth);
+    ASSERT_TRUE(report) << report.error().to_string();
+    for (size_t m = 0; m < before.size(); ++m)
+      testing_canon::expect_same_results(before[m], after[m], "model " + std::to_string(m));
+    stored.push_back(stored_floats(after));
+    if (depth == partial::Depth::kFull) {
+      EXPECT_EQ(stored.back(), distinct_floats(before));
+    }
+  }
+  EXPECT_EQ(stored[1], stored[0] + 2 * 3 + 1);  // neuron 17: a filter of two channels and three taps, a bias
+}
+
 TEST(Split, NothingIsDoneWhereNothingIsShared) {
   std::vector<Model> models;
   models.push_back(parse(two_convs({10, 11, 12}, {20, 21}), "a"));
