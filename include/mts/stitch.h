@@ -94,8 +94,9 @@ struct StitchReport {
   struct Partial {
     int64_t row_splits = 0, block_splits = 0;  // aligned sets of layers
     int64_t tables = 0;                        // embedding tables
-    uint64_t unique_bytes = 0;                 // every row and block once
-    double latency_us = 0;                     // predicted
+    uint64_t unique_bytes = 0;
+    double latency_us = 0;   // predicted
+    bool everything = true;  // every row and block once; else, for latency, only pieces that are worth it
     bool chosen = false;
   };
   struct Whole {

@@ -26,9 +26,28 @@ std::vector<int64_t> entries_of(const std::vector<uint32_t>& positions, int64_t 
   return entries;
 }
 
-Segments::Segments(const std::vector<Channels>& channels, const Neurons& neurons) : channels_(channels) {
+Segments::Segments(const std::vector<Channels>& channels, const Neurons& neurons, const Detail& detail)
+    : channels_(channels) {
   // A segment: who shares it and how, and where its channels were made (in the first of its models).
   using Key = std::tuple<uint64_t, uint32_t, uint32_t, std::vector<uint32_t>>;
+  const auto members_of = [](const Neuron& neuron) {
+    std::vector<uint32_t> members;
+    for (uint32_t m = 0; m < neuron.channels.size(); ++m)
+      if (neuron.channels[m] != kNoChannel) members.push_back(m);
+    return members;
+  };
+  const auto key_of = [&](const Neuron& neuron, std::vector<uint32_t> members) {
+    const uint32_t first = members.front();
+    return Key{detail.by_pattern ? neuron.signature : 0, first,
+               channels[first].batches[neuron.channels[first]], std::move(members)};
+  };
+  std::map<Key, size_t> counts;
+  for (const Neuron& neuron : neurons.all)
+    if (auto members = members_of(neuron); !members.empty()) ++counts[key_of(neuron, std::move(members))];
+  std::map<std::pair<uint32_t, uint32_t>, size_t> made;  // by model and batch: channels
+  for (uint32_t m = 0; m < channels.size(); ++m)
+    for (Channel c = 0; c < channels[m].roots.size(); ++c)
+      if (channels[m].root(c) == c) ++made[{m, channels[m].batches[c]}];
   std::map<Key, SegmentId> segments;
   const auto segment = [&](Key key) {
     return segments.try_emplace(std::move(key), static_cast<SegmentId>(segments.size())).first->second;
@@ -36,18 +55,21 @@ Segments::Segments(const std::vector<Channels>& channels, const Neurons& neurons
   for (const Channels& one : channels) places_.emplace_back(one.roots.size());
   for (NeuronId n = 0; n < neurons.all.size(); ++n) {
     const Neuron& neuron = neurons.all[n];
-    std::vector<uint32_t> members;
-    for (uint32_t m = 0; m < neuron.channels.size(); ++m)
-      if (neuron.channels[m] != kNoChannel) members.push_back(m);
+    std::vector<uint32_t> members = members_of(neuron);
     if (members.empty()) continue;  // became one with another
-    const uint32_t first = members.front();
-    const SegmentId id =
-        segment({neuron.signature, first, channels[first].batches[neuron.channels[first]], members});
+    Key key = key_of(neuron, members);
+    const auto size = static_cast<double>(counts.at(key));
+    const bool small = std::ranges::all_of(members, [&](uint32_t m) {
+      return size <
+             detail.least_part * static_cast<double>(made.at({m, channels[m].batches[neuron.channels[m]]}));
+    });
+    if (small) continue;
+    const SegmentId id = segment(std::move(key));
     for (const uint32_t m : members) places_[m][neuron.channels[m]] = {id, n};
   }
   for (uint32_t m = 0; m < channels.size(); ++m)
     for (Channel c = 0; c < channels[m].roots.size(); ++c)
-      if (channels[m].root(c) == c && neurons.of_root[m][c] == kNoNeuron)
+      if (channels[m].root(c) == c && places_[m][c].segment == kNoSegment)
         places_[m][c] = {segment({0, m, channels[m].batches[c], {}}), kNoNeuron};
 }
 

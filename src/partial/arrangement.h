@@ -11,6 +11,7 @@
 namespace mts::partial {
 
 using SegmentId = uint32_t;
+inline constexpr SegmentId kNoSegment = 0xfffffff0u;
 
 struct Piece {
   SegmentId segment = 0;            // comparable across models
@@ -25,14 +26,23 @@ struct Arrangement {
   std::vector<uint32_t> all() const;                                          // 0, 1, ..., pieces.size() - 1
 };
 
+// How far channels are taken apart.
+struct Detail {
+  // Neurons that the same models have are apart where some layer shares their rows in another way.
+  bool by_pattern = true;
+  // A piece with a smaller part than this of the channels that were made together stays with those that no
+  // other model has, in every model.
+  double least_part = 0;
+};
+
 class Segments {
  public:
-  Segments(const std::vector<Channels>& channels, const Neurons& neurons);
+  Segments(const std::vector<Channels>& channels, const Neurons& neurons, const Detail& detail = {});
   Arrangement arrange(uint32_t model, const Tracked& tracked) const;
 
  private:
   struct Place {
-    SegmentId segment = 0;
+    SegmentId segment = kNoSegment;
     NeuronId neuron = kNoNeuron;
   };
   const std::vector<Channels>& channels_;

@@ -11,17 +11,66 @@ namespace {
 // Each repetition learns at least one thing; real models need two or three.
 constexpr int kMaxWalks = 16;
 
+bool has_one_entry(const Type& type, size_t axis) {
+  return type.has_rank() && axis < type.rank() && (*type.shape)[axis].value == 1;
+}
+
+// The first axis along which some model has several channels after a Reshape: heads come before their
+// columns.
+void hint_at_heads(const std::vector<Model>& models, const std::vector<Channels>& channels,
+                   const AlignedSet& set, std::vector<Hints>& hints) {
+  std::vector<std::pair<uint32_t, ValueId>> outputs;
+  std::optional<size_t> axis;
+  for (uint32_t m = 0; m < models.size(); ++m) {
+    if (set.nodes[m] == kNoNode || !models[m].graph.node(set.nodes[m]).is("Reshape")) continue;
+    outputs.emplace_back(m, models[m].graph.node(set.nodes[m]).outputs[0]);
+    const auto& tracked = channels[m].tracked[index(outputs.back().second)];
+    if (tracked && tracked->channels.size() > 1) axis = std::min(axis.value_or(tracked->axis), tracked->axis);
+  }
+  for (const auto& [m, output] : outputs)
+    if (axis && has_one_entry(models[m].graph.value(output).type, *axis))
+      hints[m].reshapes[set.nodes[m]] = *axis;
+}
+
+void hint_at_depthwise(const std::vector<Model>& models, const std::vector<Channels>& channels,
+                       const AlignedSet& set, std::vector<Hints>& hints) {
+  bool any = false;
+  for (uint32_t m = 0; m < models.size(); ++m)
+    any |= set.nodes[m] != kNoNode && channels[m].roles[index(set.nodes[m])].group_is_count;
+  for (uint32_t m = 0; m < models.size() && any; ++m) {
+    if (set.nodes[m] == kNoNode || !models[m].graph.node(set.nodes[m]).is("Conv")) continue;
+    const Node& node = models[m].graph.node(set.nodes[m]);
+    const WeightPtr& weight = models[m].graph.value(node.inputs[1]).weight;
+    if (weight != nullptr && weight->dims().size() > 2 && weight->dims()[0] == 1 && weight->dims()[1] == 1)
+      hints[m].depthwise.insert(set.nodes[m]);
+  }
+}
+
 }  // namespace
 
-Channels find_channels(const Model& model) {
+Channels find_channels(const Model& model, const Hints& hints) {
   Tracker::Learnt learnt;
   for (int walk = 0; walk < kMaxWalks; ++walk)
-    if (auto channels = Tracker(model, learnt).run()) return std::move(*channels);
+    if (auto channels = Tracker(model, hints, learnt).run()) return std::move(*channels);
   // No stable view of this model: nothing in it is tracked.
   Channels none;
   none.tracked.resize(model.graph.value_count());
   none.roles.resize(model.graph.node_count());
   return none;
+}
+
+std::vector<Channels> find_channels(const std::vector<Model>& models, const Alignment& alignment) {
+  std::vector<Channels> channels;
+  for (const Model& model : models) channels.push_back(find_channels(model));
+  std::vector<Hints> hints(models.size());
+  for (const AlignedSet& set : alignment.sets) {
+    hint_at_heads(models, channels, set, hints);
+    hint_at_depthwise(models, channels, set, hints);
+  }
+  for (uint32_t m = 0; m < models.size(); ++m)
+    if (!hints[m].reshapes.empty() || !hints[m].depthwise.empty())
+      channels[m] = find_channels(models[m], hints[m]);
+  return channels;
 }
 
 int64_t Tracker::dim(ValueId id, size_t axis) const {
@@ -52,6 +101,10 @@ Tracked Tracker::make(NodeId node, size_t axis, int64_t size, bool pinned) {
     channels_.batches.push_back(batches_);
   }
   ++batches_;
+  if (node != kNoNode) {
+    int64_t& sizes = sizes_.try_emplace(node, 0).first->second;
+    sizes = std::gcd(sizes, size);
+  }
   return result;
 }
 
@@ -86,11 +139,16 @@ void Tracker::coarsen(const Tracked& tracked, int64_t unit) {
   if (tracked.unit >= unit || unit % tracked.unit != 0) return;
   std::set<NodeId> makers;
   for (const Channel channel : tracked.channels) makers.insert(channels_.makers[channel]);
+  std::map<NodeId, int64_t> units;
   for (const NodeId maker : makers) {
     if (maker == kNoNode) continue;
-    int64_t& known = learnt_.units.try_emplace(maker, 1).first->second;
-    known = std::lcm(known, unit / tracked.unit * known);
+    const auto found = learnt_.units.find(maker);
+    const int64_t known = found == learnt_.units.end() ? 1 : found->second;
+    units[maker] = unit / tracked.unit * known;
+    // Where one of them cannot, it is no use that the others do.
+    if (sizes_.at(maker) % units[maker] != 0) return;
   }
+  for (const auto& [maker, coarse] : units) learnt_.units[maker] = coarse;
 }
 
 bool Tracker::has_duplicates(const Tracked& tracked) {

@@ -9,6 +9,7 @@
 // out: per value the channels along one axis, per node what it does to them
 #pragma once
 
+#include <mts/align.h>
 #include <mts/graph.h>
 
 #include <cstdint>
@@ -78,6 +79,15 @@ struct Channels {
   std::vector<Channel> roots;  // by channel, fully resolved
 };
 
-Channels find_channels(const Model& model);
+// What other models tell about nodes that can be read in two ways: dimensions of 1 say little.
+struct Hints {
+  std::map<NodeId, size_t> reshapes;  // the axis of the output along which the channels lie: one attention
+                                      // head moves as one, its columns need not
+  std::set<NodeId> depthwise;         // convolutions of one channel
+};
+
+Channels find_channels(const Model& model, const Hints& hints = {});
+// Of all models; what a node of one of them tells helps with nodes of others that correspond.
+std::vector<Channels> find_channels(const std::vector<Model>& models, const Alignment& alignment);
 
 }  // namespace mts::partial

@@ -39,10 +39,12 @@ bool take_parameters(Tracker& tracker, const Node& node, const Tracked& in, Node
   return true;
 }
 
-bool is_depthwise(Tracker& tracker, const Node& node) {
+bool is_depthwise(Tracker& tracker, NodeId id) {
+  const Node& node = tracker.graph().node(id);
   const WeightPtr weight = node.inputs.size() > 1 ? tracker.weight(node.inputs[1]) : nullptr;
   return weight != nullptr && weight->dims().size() > 2 && weight->dims()[1] == 1 &&
-         node.int_or("group", 1) == weight->dims()[0] && weight->dims()[0] > 1;
+         node.int_or("group", 1) == weight->dims()[0] &&
+         (weight->dims()[0] > 1 || tracker.is_known_depthwise(id));
 }
 
 }  // namespace
@@ -53,7 +55,7 @@ std::optional<Effect> channelwise_effect(Tracker& tracker, NodeId id) {
     return std::nullopt;
   const bool pool = std::ranges::find(kPools, node.op_type) != kPools.end();
   const bool parameters = node.is("BatchNormalization") || node.is("InstanceNormalization");
-  const bool depthwise = node.is("Conv") && is_depthwise(tracker, node);
+  const bool depthwise = node.is("Conv") && is_depthwise(tracker, id);
   const bool resize = node.is("Resize"), pad = node.is("Pad");
   if (!pool && !parameters && !depthwise && !resize && !pad) return std::nullopt;
   if (!tracker.tracked(node.inputs[0])) {

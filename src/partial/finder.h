@@ -37,6 +37,7 @@ class Finder {
   void match_columns(const Members& members, const Matching& matching);
   void seed_tables(const Members& members);
   bool seed_columns(const Members& members);
+  bool seed_cells(const Members& members);
   std::vector<Rows> rows_of(const Members& members, const std::vector<Columns>& columns, bool fine) const;
   void note_fine(uint32_t set, const Members& members, const Matching& fine);
   Matrix matrix_of(uint32_t m, NodeId id) const;

@@ -64,7 +64,8 @@ std::optional<Effect> layer_effect(Tracker& tracker, NodeId id) {
   const size_t rank = tracker.type(x).rank(), weight_rank = tracker.weight(layer.weight)->dims().size();
   size_t axis = 1;
   if (conv || transposed) {
-    if (node.int_or("group", 1) != 1 || weight_rank != rank) return std::nullopt;
+    if (node.int_or("group", 1) != 1 || weight_rank != rank || tracker.is_known_depthwise(id))
+      return std::nullopt;
     if (transposed) std::swap(layer.row_axis, layer.column_axis);
   } else {
     if (weight_rank != 2 || rank < 2) return std::nullopt;

@@ -12,6 +12,14 @@ namespace {
 // What a split has to save: this part of a weight.
 constexpr size_t kWorthwhilePart = 128;
 
+// Whether some member has no row in common with any other, as far as is known.
+bool shares_nothing_somewhere(size_t members, const Matching& matching) {
+  std::set<uint32_t> sharing;
+  for (const Matching::Members& row : matching.equal)
+    for (const auto& [member, r] : row) sharing.insert(member);
+  return sharing.size() < members;
+}
+
 }  // namespace
 
 // The columns of every member, in groups that are shared in the same way, plus, where not all is known,
@@ -103,7 +111,8 @@ void Finder::match_layers(uint32_t set, const Members& members) {
   std::vector<Columns> columns = columns_of(members);
   std::vector<Rows> rows = rows_of(members, columns, false);
   Matching matching = match_rows(rows, kWorthwhilePart);
-  if (!matching.worthwhile && seed_columns(members)) {
+  if (matching.worthwhile ? shares_nothing_somewhere(members.size(), matching) && seed_cells(members)
+                          : seed_columns(members) || seed_cells(members)) {
     columns = columns_of(members);
     rows = rows_of(members, columns, false);
     matching = match_rows(rows, kWorthwhilePart);

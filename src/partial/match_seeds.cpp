@@ -40,6 +40,35 @@ void Finder::seed_tables(const Members& members) {
   }
 }
 
+// Nothing says which columns correspond: their producers were permuted and keep no row. Elements that are
+// equal, wherever they stand, tell.
+bool Finder::seed_cells(const Members& members) {
+  bool any = false;
+  for (size_t k = 1; k < members.size(); ++k) {
+    const auto& [m, id] = members[k];
+    const Tracked& mine = role(m, id).layer.columns;
+    if (!role(m, id).layer.splits_columns) continue;
+    const Matrix matrix = matrix_of(m, id);
+    for (size_t tried = 0; tried < std::min(k, kMaxSeedTables); ++tried) {
+      const auto& [other, other_id] = members[tried];
+      const Tracked& theirs = role(other, other_id).layer.columns;
+      const Matrix other_matrix = matrix_of(other, other_id);
+      if (!role(other, other_id).layer.splits_columns || matrix.cell_bytes() != other_matrix.cell_bytes())
+        continue;
+      const Seeds seeds = find_seeds(other_matrix, matrix);
+      for (const auto& [a, b] : seeds.columns) {
+        const Channel from = channels_[other].root(theirs.channels[a]);
+        const Channel to = channels_[m].root(mine.channels[b]);
+        if (result_.of_root[other][from] != kNoNeuron && result_.of_root[m][to] != kNoNeuron) continue;
+        join({{other, from}, {m, to}}, 0);
+        any = true;
+      }
+      if (!seeds.columns.empty()) break;
+    }
+  }
+  return any;
+}
+
 // Rows that are one neuron in two models, but not equal in any columns that are known to correspond: elements
 // that are equal in some of these rows tell which columns do.
 bool Finder::seed_columns(const Members& members) {

@@ -52,6 +52,14 @@ Digest Matrix::hash(size_t row, std::span<const uint32_t> columns) const {
   return {hash.low64, hash.high64};
 }
 
+uint64_t Matrix::key(size_t row, size_t column) const {
+  uint64_t result = 0;
+  for (size_t k = 0; k < row_unit_; ++k)
+    result = XXH3_64bits_withSeed(bytes_.data() + ((row * row_unit_ + k) * columns_ + column) * cell_, cell_,
+                                  result);
+  return result;
+}
+
 bool Matrix::equal_rows(size_t row, const Matrix& other, size_t other_row) const {
   const size_t line = row_unit_ * columns_ * cell_;
   return line == other.row_unit_ * other.columns_ * other.cell_ &&

@@ -27,6 +27,8 @@ class Matrix {
   Digest hash(size_t row, std::span<const uint32_t> columns) const;
   // Over the cells of one column in `rows`, in that order.
   Digest hash_column(uint32_t column, std::span<const uint32_t> rows) const;
+  // Over one cell; fast, to look for cells that may be equal.
+  uint64_t key(size_t row, size_t column) const;
   // Bytewise, against a row of another matrix of the same columns.
   bool equal_rows(size_t row, const Matrix& other, size_t other_row) const;
 

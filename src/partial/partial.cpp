@@ -1,6 +1,7 @@
 #include "partial/partial.h"
 
 #include "partial/fine.h"
+#include "partial/parameters.h"
 #include "partial/rewrite.h"
 #include "partial/tables.h"
 
@@ -10,6 +11,8 @@
 
 namespace mts::partial {
 namespace {
+
+constexpr double kLargePart = 0.25;
 
 // Which nodes correspond when models may have other numbers of channels. That number is an attribute of
 // depthwise convolutions, which would keep them apart.
@@ -46,30 +49,39 @@ void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& s
   }
 }
 
-std::vector<Channels> channels_of(const std::vector<Model>& models) {
-  std::vector<Channels> channels;
-  for (const Model& model : models) channels.push_back(find_channels(model));
-  return channels;
-}
-
 }  // namespace
 
-Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
+std::string_view name_of(Depth depth) {
+  switch (depth) {
+    case Depth::kFull:
+      return "full";
+    case Depth::kBySharers:
+      return "by_sharers";
+    case Depth::kLarge:
+      return "large";
+  }
+  return "";
+}
+
+Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
+                                  Depth depth) {
   Report report;
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
   Alignment alignment = align_widths(models, shared_inputs);
-  std::vector<Channels> channels = channels_of(models);
+  std::vector<Channels> channels = find_channels(models, alignment);
   Neurons neurons = find_neurons(models, channels, alignment, classes);
-  if (!neurons.fine.empty()) {
+  if (depth == Depth::kFull && !neurons.fine.empty()) {
     MTS_TRY(split_fine_rows(models, channels, neurons.fine, alignment));
     report.changed = true;
     report.row_splits += static_cast<int64_t>(neurons.fine.size());
     classes = classify_weights(models);
-    channels = channels_of(models);
+    channels = find_channels(models, alignment);
     neurons = find_neurons(models, channels, alignment, classes);
   }
-  const Segments segments(channels, neurons);
+  const Segments segments(
+      channels, neurons,
+      {.by_pattern = depth == Depth::kFull, .least_part = depth == Depth::kLarge ? kLargePart : 0.0});
   const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
   for (uint32_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(const bool rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
@@ -77,7 +89,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   }
   count_splits(alignment, sharing, report);
   report.tables = merge_tables(models);
-  report.changed |= report.tables > 0;
+  report.changed |= report.tables > 0 || (depth == Depth::kFull && merge_parameters(models) > 0);
   return report;
 }
 

@@ -11,6 +11,7 @@
 #include <mts/share.h>
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace mts::partial {
@@ -21,6 +22,17 @@ struct Report {
   int64_t tables = 0;    // embedding tables that became one with others
   bool changed = false;  // types have to be inferred again
 };
-Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs);
+
+// How far weights are taken apart. In full every shared element is stored once; less is faster.
+enum class Depth : uint8_t {
+  kFull,
+  kBySharers,  // rows and columns by the models that have them, whatever else is shared inside; no parts of
+               // heads
+  kLarge,      // of these, what is at least a quarter of a layer
+};
+std::string_view name_of(Depth depth);  // "full", "by_sharers", "large"
+
+Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
+                                  Depth depth = Depth::kFull);
 
 }  // namespace mts::partial

@@ -25,8 +25,10 @@ struct Place {
   int64_t in_unit;  // that a channel of the input must have
 };
 
-// Where a channel axis of `size` elements in units of `unit` is in the output.
-std::optional<Place> place_of(const Type& in, const Type& out, size_t axis, int64_t unit, int64_t size) {
+// Where a channel axis of `size` elements in units of `unit` is in the output; `known`: the axis, if others
+// say so.
+std::optional<Place> place_of(const Type& in, const Type& out, size_t axis, int64_t unit, int64_t size,
+                              std::optional<size_t> known) {
   if (const auto stride = stride_of(in, axis); stride && *stride > 0) {
     const int64_t total = size * *stride;
     for (size_t j = out.rank(); j-- > 0;) {
@@ -34,7 +36,7 @@ std::optional<Place> place_of(const Type& in, const Type& out, size_t axis, int6
       if (!behind) break;
       const Dim& dim = (*out.shape)[j];
       if (!dim.is_known() || *behind <= 0 || dim.value * *behind != total) continue;
-      if (dim.value == 1 && size > 1) continue;
+      if (known ? *known != j : dim.value == 1 && size > 1) continue;
       if ((unit * *stride) % *behind == 0) return Place{j, unit * *stride / *behind, unit};
       if (*behind % *stride == 0) {
         const int64_t coarse = std::lcm(unit, *behind / *stride);
@@ -61,7 +63,7 @@ std::optional<Effect> reshape_effect(Tracker& tracker, NodeId id) {
   const Type& out = tracker.type(node.outputs[0]);
   if (!type.has_rank() || !out.has_rank()) return std::nullopt;
   const int64_t size = in.unit * static_cast<int64_t>(in.channels.size());
-  const auto place = place_of(type, out, in.axis, in.unit, size);
+  const auto place = place_of(type, out, in.axis, in.unit, size, tracker.known_axis(id));
   if (!place) return std::nullopt;
   if (place->in_unit != in.unit) {
     tracker.coarsen(in, place->in_unit);

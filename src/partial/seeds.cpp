@@ -7,8 +7,8 @@
 namespace mts::partial {
 namespace {
 
-// Cells of `a` that are remembered, and of `b` that are looked up.
-constexpr size_t kRemembered = size_t{1} << 17, kLookedUp = size_t{1} << 22;
+// Cells of `a` that are remembered.
+constexpr size_t kRemembered = size_t{1} << 17;
 constexpr uint32_t kSeveral = 0xffffffffu;
 // Pairs with fewer votes may be chance.
 constexpr uint32_t kVotes = 2;
@@ -30,36 +30,38 @@ std::vector<std::pair<uint32_t, uint32_t>> winners(const Votes& votes) {
   return result;
 }
 
-// Every how many columns are looked at so that there are at most `most` cells.
-uint32_t stride_of(const Matrix& matrix, size_t most) {
-  return static_cast<uint32_t>(1 + matrix.rows() * matrix.columns() / most);
-}
-
 }  // namespace
 
 Seeds find_seeds(const Matrix& a, const Matrix& b) {
   struct Cell {
     uint32_t row = 0, column = 0;
   };
-  struct Hash {
-    size_t operator()(const Digest& digest) const { return static_cast<size_t>(digest.low); }
+  // Of large matrices, only cells whose keys end in zeros: the same ones in both, wherever they stand.
+  uint64_t sampled = 0;
+  while (a.rows() * a.columns() / (sampled + 1) > kRemembered) sampled = 2 * sampled + 1;
+  const auto visit = [&](const Matrix& matrix, const auto& each) {
+    for (uint32_t r = 0; r < matrix.rows(); ++r)
+      for (uint32_t c = 0; c < matrix.columns(); ++c)
+        if (const uint64_t key = matrix.key(r, c); (key & sampled) == 0) each(r, c, key);
   };
-  std::unordered_map<Digest, Cell, Hash> cells;
-  const auto visit = [](const Matrix& matrix, uint32_t stride, const auto& each) {
-    for (uint32_t c = 0; c < matrix.columns(); c += stride)
-      for (uint32_t r = 0; r < matrix.rows(); ++r) each(r, c, matrix.hash(r, std::span(&c, 1)));
+  std::unordered_map<uint64_t, Cell> cells, seen;
+  const auto remember = [&](std::unordered_map<uint64_t, Cell>& where) {
+    return [&](uint32_t r, uint32_t c, uint64_t key) {
+      const auto [it, added] = where.try_emplace(key, Cell{r, c});
+      if (!added) it->second.row = kSeveral;
+    };
   };
-  visit(a, stride_of(a, kRemembered), [&](uint32_t r, uint32_t c, const Digest& digest) {
-    const auto [it, added] = cells.try_emplace(digest, Cell{r, c});
-    if (!added) it->second.row = kSeveral;
+  visit(a, remember(cells));
+  visit(b, [&, note = remember(seen)](uint32_t r, uint32_t c, uint64_t key) {
+    if (cells.contains(key)) note(r, c, key);
   });
   Votes rows, columns;
-  visit(b, stride_of(b, kLookedUp), [&](uint32_t r, uint32_t c, const Digest& digest) {
-    const auto found = cells.find(digest);
-    if (found == cells.end() || found->second.row == kSeveral) return;
-    ++rows[{found->second.row, r}];
-    ++columns[{found->second.column, c}];
-  });
+  for (const auto& [key, mine] : seen) {
+    const Cell& theirs = cells.at(key);
+    if (mine.row == kSeveral || theirs.row == kSeveral) continue;
+    ++rows[{theirs.row, mine.row}];
+    ++columns[{theirs.column, mine.column}];
+  }
   return {winners(rows), winners(columns)};
 }
 

@@ -14,7 +14,7 @@ struct Seeds {
   std::vector<std::pair<uint32_t, uint32_t>> rows,
       columns;  // of a, of b; each at most once, in the order of a
 };
-// Looks at a part of large matrices only.
+// Compares a sample of the cells of large matrices.
 Seeds find_seeds(const Matrix& a, const Matrix& b);
 
 // Columns that correspond, given rows (of a, of b) that do: those with most equal elements in them.

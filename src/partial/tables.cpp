@@ -1,10 +1,9 @@
 #include "partial/tables.h"
 
-#include "partial/matrix.h"
+#include "partial/merged_rows.h"
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <string>
 
 namespace mts::partial {
@@ -16,18 +15,6 @@ constexpr int64_t kWorthwhilePart = 128;
 struct Reader {  // a Gather
   uint32_t model = 0;
   NodeId node = kNoNode;
-};
-
-// A row of a table, by value.
-struct Row {
-  uint32_t member = 0;
-  int64_t row = 0;
-};
-
-// Where the rows of each member are in the merged table.
-struct Merged {
-  WeightPtr table;
-  std::vector<std::vector<int64_t>> places;  // by member
 };
 
 ValueId table_of(const Graph& graph, NodeId id) {
@@ -48,85 +35,10 @@ ValueId table_of(const Graph& graph, NodeId id) {
   return node.inputs[0];
 }
 
-Merged merge(const std::vector<WeightPtr>& tables) {
-  Merged merged;
-  std::vector<WeightPtr> parts;
-  std::map<Digest, Row> known;
-  std::map<Digest, int64_t> place_of;
-  std::vector<Matrix> rows;
-  rows.reserve(tables.size());
-  int64_t total = 0;
-  const std::vector<uint32_t> all = {0};
-  for (uint32_t m = 0; m < tables.size(); ++m) {
-    rows.emplace_back(tables[m], 0, 1, 1, tables[m]->dims()[1]);
-    auto& places = merged.places.emplace_back();
-    std::vector<int64_t> fresh;
-    for (int64_t r = 0; r < tables[m]->dims()[0]; ++r) {
-      const Digest digest = rows[m].hash(static_cast<size_t>(r), all);
-      const auto found = known.find(digest);
-      const bool same =
-          found != known.end() && rows[m].equal_rows(static_cast<size_t>(r), rows[found->second.member],
-                                                     static_cast<size_t>(found->second.row));
-      // All rows of the first table stay where they are.
-      if (same && m > 0) {
-        places.push_back(place_of.at(digest));
-        continue;
-      }
-      places.push_back(total + static_cast<int64_t>(fresh.size()));
-      if (found == known.end()) {
-        known[digest] = {m, r};
-        place_of[digest] = places.back();
-      }
-      fresh.push_back(r);
-    }
-    total += static_cast<int64_t>(fresh.size());
-    if (!fresh.empty()) parts.push_back(Weight::gather(tables[m], 0, std::move(fresh)));
-  }
-  merged.table = Weight::concat(std::move(parts), 0);
-  return merged;
-}
-
 WeightPtr int32_scalar(int64_t value) {
   const auto narrow = static_cast<int32_t>(value);
   return Weight::from_bytes(DType::kInt32, {},
                             own_bytes(std::string(reinterpret_cast<const char*>(&narrow), sizeof narrow)));
-}
-
-bool is_identity(const std::vector<int64_t>& places) {
-  for (size_t i = 0; i < places.size(); ++i)
-    if (places[i] != static_cast<int64_t>(i)) return false;
-  return true;
-}
-
-// Tables that have enough rows in common, transitively, in groups of at least two.
-std::vector<std::vector<size_t>> groups_that_share(const std::vector<WeightPtr>& tables) {
-  std::map<Digest, std::vector<size_t>> owners;
-  const std::vector<uint32_t> all = {0};
-  for (size_t t = 0; t < tables.size(); ++t) {
-    const Matrix rows(tables[t], 0, 1, 1, tables[t]->dims()[1]);
-    for (size_t r = 0; r < rows.rows(); ++r) {
-      auto& list = owners[rows.hash(r, all)];
-      if (list.empty() || list.back() != t) list.push_back(t);
-    }
-  }
-  std::map<std::pair<size_t, size_t>, int64_t> common;  // rows
-  for (const auto& [digest, list] : owners)
-    for (size_t i = 1; i < list.size(); ++i) ++common[{list[i - 1], list[i]}];
-  std::vector<size_t> parent(tables.size());
-  std::iota(parent.begin(), parent.end(), size_t{0});
-  const auto find = [&](size_t t) {
-    while (parent[t] != t) t = parent[t] = parent[parent[t]];
-    return t;
-  };
-  for (const auto& [pair, rows] : common)
-    if (rows * kWorthwhilePart >= std::min(tables[pair.first]->dims()[0], tables[pair.second]->dims()[0]))
-      parent[std::max(find(pair.first), find(pair.second))] = std::min(find(pair.first), find(pair.second));
-  std::map<size_t, std::vector<size_t>> groups;
-  for (size_t t = 0; t < tables.size(); ++t) groups[find(t)].push_back(t);
-  std::vector<std::vector<size_t>> result;
-  for (auto& [first, group] : groups)
-    if (group.size() > 1) result.push_back(std::move(group));
-  return result;
 }
 
 // Adds `op(inputs)` in front of `reader`.
@@ -159,11 +71,16 @@ void read_merged(Graph& graph, NodeId id, const WeightPtr& table, const std::vec
         graph.add_constant(name + "_entries" + std::to_string(graph.value_count()), std::move(width));
     index = add_before(graph, id, "Mod", {ids, entries}, type);
   } else {
-    const ValueId map =
-        graph.add_constant(name + "_map" + std::to_string(graph.value_count()), Weight::int64s(places));
+    const WeightPtr places_of = map_of(places, table->dims()[0]);
+    const ValueId map = graph.add_constant(name + "_map" + std::to_string(graph.value_count()), places_of);
     Type mapped = type;
-    mapped.dtype = DType::kInt64;
+    mapped.dtype = places_of->dtype();
     index = add_before(graph, id, "Gather", {map, ids}, mapped);
+    if (mapped.dtype == DType::kUint16) {
+      mapped.dtype = DType::kInt32;
+      index =
+          add_before(graph, id, "Cast", {index}, mapped, {{"to", static_cast<int64_t>(DType::kInt32), {}}});
+    }
   }
   const ValueId merged = graph.add_constant(name + "_merged" + std::to_string(graph.value_count()), table);
   graph.set_input(id, 0, merged);
@@ -194,16 +111,13 @@ int64_t merge_tables(std::vector<Model>& models) {
       table_of_reader.push_back(static_cast<size_t>(known - tables.begin()));
       if (known == tables.end()) tables.push_back(weight);
     }
-    for (const std::vector<size_t>& group : groups_that_share(tables)) {
+    for (const std::vector<size_t>& group : groups_that_share(tables, kWorthwhilePart)) {
       std::vector<WeightPtr> members;
       for (const size_t t : group) members.push_back(tables[t]);
-      const Merged merged = merge(members);
-      size_t before = 0, maps = 0;
-      for (size_t k = 0; k < members.size(); ++k) {
-        before += members[k]->byte_size();
-        if (!is_identity(merged.places[k])) maps += merged.places[k].size() * sizeof(int64_t);
-      }
-      if (merged.table->byte_size() + maps >= before) continue;
+      const MergedRows merged = merge_rows(members);
+      size_t before = 0;
+      for (const WeightPtr& member : members) before += member->byte_size();
+      if (merged.byte_size() >= before) continue;
       for (size_t r = 0; r < readers.size(); ++r) {
         const auto at = std::ranges::find(group, table_of_reader[r]);
         if (at == group.end()) continue;

@@ -15,7 +15,8 @@ class Tracker {
     bool operator==(const Learnt&) const = default;
   };
 
-  Tracker(const Model& model, Learnt& learnt) : graph_(model.graph), learnt_(learnt) {}
+  Tracker(const Model& model, const Hints& hints, Learnt& learnt)
+      : graph_(model.graph), hints_(hints), learnt_(learnt) {}
   // Empty when something was learnt and the walk has to be repeated.
   std::optional<Channels> run();
 
@@ -25,6 +26,14 @@ class Tracker {
   int64_t dim(ValueId id, size_t axis) const;
   WeightPtr weight(ValueId id) const { return id == kNoValue ? nullptr : graph_.value(id).weight; }
   const std::optional<Tracked>& tracked(ValueId id) const;
+
+  // Where the channels of what a Reshape makes are known to lie.
+  std::optional<size_t> known_axis(NodeId reshape) const {
+    const auto found = hints_.reshapes.find(reshape);
+    return found == hints_.reshapes.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  bool is_known_depthwise(NodeId id) const { return hints_.depthwise.contains(id); }
 
   // New channels that `node` makes (kNoNode: nobody does) along an axis of `size` elements.
   Tracked make(NodeId node, size_t axis, int64_t size, bool pinned);
@@ -44,10 +53,12 @@ class Tracker {
   bool joins_one_batch(NodeId id);
 
   const Graph& graph_;
+  const Hints& hints_;
   Learnt& learnt_;
   Channels channels_;
   std::vector<uint32_t> parent_;
   uint32_t batches_ = 0;
+  std::map<NodeId, int64_t> sizes_;  // of the axes that a node makes channels along: what divides all of them
 };
 
 // What a node does to channels; nullopt: it is opaque. `out` is set when the output is tracked. Operators

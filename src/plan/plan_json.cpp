@@ -196,7 +196,11 @@ Result<RecordedPlan> parse_plan(std::string_view text, const std::string& file) 
                                                           [](auto o) { return name_of(o); });
     flags.share_inputs = read_texts(reader, json["share_inputs"], "share_inputs");
     flags.independent_dims = reader.truth(json["independent_dims"], "independent_dims");
-    flags.partial = reader.truth(json["partial"], "partial");
+    if (json["partial"].is_string()) {
+      flags.partial = json["partial"].get<std::string>();
+    } else {
+      reader.refuse("partial", "is not a text");
+    }
     if (reader.list(json["groups"], "groups"))
       for (size_t g = 0; g < json["groups"].size(); ++g)
         recorded.groups.push_back(read_texts(reader, json["groups"][g], JsonReader::at("groups", g)));

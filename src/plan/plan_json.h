@@ -5,7 +5,7 @@
 // models and flags give the same bytes on every machine. README.md of the plan folder's profiles describes
 // device profiles; this is the format of plans:
 //   schema_version 1; target, strategy, objective, share_inputs, independent_dims: the flags it was made
-//   with; partial: whether weights were split below the tensor; groups: names of models; predicted:
+//   with; partial: how far weights were split below the tensor; groups: names of models; predicted:
 //   nanoseconds and bytes; columns: per set of corresponding nodes, in the order of the groups, its operator,
 //   strategy, why it is apart, and its lanes: members (places in the set) and, where they run as one, how.
 #pragma once
@@ -27,7 +27,7 @@ struct PlanFlags {
   StitchOptions::Objective objective = StitchOptions::Objective::kBytes;
   std::vector<std::string> share_inputs;
   bool independent_dims = false;
-  bool partial = false;  // weights were split below the tensor
+  std::string partial;  // how far weights were split below the tensor: see partial::Depth; empty: not at all
 };
 
 struct RecordedPlan {

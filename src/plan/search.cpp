@@ -68,6 +68,10 @@ class Search {
   Nanoseconds sequential_cost_ = 0;
 };
 
+// Predictions are not better than this part (one over it): among plans that are as close, the one with the
+// fewest places where something is joined and split.
+constexpr Nanoseconds kClosePart = 100;
+
 double bytes_of(const Program& program, std::span<const Number> numbers) {
   double bytes = 0;
   for (const Number number : numbers) bytes += CostModel::bytes(program.types[number]);
@@ -90,7 +94,7 @@ Nanoseconds Search::single(const Choice& choice, Number number) const {
       const auto& forms = lane.option.outputs;
       if (cost_.joins_in_place() && output < forms.size() && forms[output].is_fused() &&
           forms[output].placement.axis == 0)
-        return 0;
+        return cost_.view({}, 0);
       const double bytes = bytes_of(program_, one);
       return cost_.copy(bytes, 0) + (cost_.launch() + cost_.view({}, bytes)) / size;
     }
@@ -133,7 +137,7 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
     }
   }
   const bool in_place = cost_.joins_in_place() && want.form.placement.axis == 0;
-  Nanoseconds sum = in_place ? 0 : cost_.copy(bytes_of(program_, want.numbers), 1);
+  Nanoseconds sum = in_place ? cost_.view({}, 0) : cost_.copy(bytes_of(program_, want.numbers), 1);
   if (want.inside) sum += cost_.launch();
   for (const Number number : want.numbers) sum += single(choice, number);
   return sum;
@@ -430,7 +434,15 @@ Plan Search::run() {
 }  // namespace
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {
-  return Search(program, cost, options).run();
+  Plan plan = Search(program, cost, options).run();
+  if (options.strategy != StitchOptions::Strategy::kAuto) return plan;
+  // The search looks at one column after another and may end in a mixture that is hardly better, or worse,
+  // than running everything as one.
+  PlanOptions everything = options;
+  everything.strategy = StitchOptions::Strategy::kStitch;
+  Plan stitched = Search(program, cost, everything).run();
+  const bool as_good = stitched.predicted <= plan.predicted + plan.predicted / kClosePart;
+  return as_good && stitched.predicted <= plan.predicted_apart ? stitched : plan;
 }
 
 }  // namespace mts

@@ -4,11 +4,21 @@
 
 #include <mts/align.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace mts {
-
 namespace {
+
+// Zeros or ones that a rewriting may have made up (contract 3): no reason against it.
+constexpr size_t kGeneratedBytes = 1024;
+
+bool is_fill(const Weight& weight) {
+  if (weight.byte_size() > kGeneratedBytes || weight.element_count() < 2) return false;
+  const std::vector<double> values = weight.as_doubles();
+  return !values.empty() && (values.front() == 0 || values.front() == 1) &&
+         std::ranges::all_of(values, [&](double value) { return value == values.front(); });
+}
 
 // Divides `program` into groups where that is asked for, or predicted to be faster.
 Result<Plan> plan_in_groups(Program& program, const CostModel& cost, const PlanOptions& plan_options,
@@ -88,7 +98,8 @@ Result<std::unique_ptr<Candidate>> make_candidate(std::vector<Model> models,
     }
   }
   for (const WeightClasses::Class& one : classes.classes)
-    if (is_weight(one.weight->dtype())) candidate->unique_bytes += one.weight->byte_size();
+    if (is_weight(one.weight->dtype()) && !is_fill(*one.weight))
+      candidate->unique_bytes += one.weight->byte_size();
   return candidate;
 }
 

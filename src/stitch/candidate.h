@@ -22,7 +22,8 @@ struct Candidate {
   Numbering numbering;
   Program program;
   Plan plan;
-  uint64_t unique_bytes = 0;  // of float and quantised weights, each content once
+  std::string partial;        // partial::name_of the depth to which weights were split; empty: they are whole
+  uint64_t unique_bytes = 0;  // of float and quantised weights, each content once; no fills of zeros or ones
 };
 
 // How a candidate is planned: by prices, or as `recorded` says (then it is not null).

@@ -96,27 +96,56 @@ std::vector<std::string> assumptions_of(const std::vector<Model>& models) {
   return assumptions;
 }
 
-// The models with what is shared inside their weights split off; null when nothing is.
-Result<std::unique_ptr<Candidate>> split_candidate(const std::vector<Model>& models,
-                                                   const std::vector<SharedInput>& shared_inputs,
-                                                   const Planner& planner, const StitchOptions& options,
-                                                   StitchReport& report) {
-  std::vector<Model> copies;
-  for (const Model& model : models) copies.push_back(model.clone());
-  MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs));
-  if (!parts.changed) return std::unique_ptr<Candidate>();
-  std::vector<ShapeFacts> facts;
-  for (Model& model : copies) {
-    MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+// Bytes first, or predicted latency.
+std::pair<int64_t, int64_t> rank(const Candidate& candidate, const StitchOptions& options) {
+  const auto bytes = static_cast<int64_t>(candidate.unique_bytes);
+  return options.objective == StitchOptions::Objective::kBytes ? std::pair(bytes, candidate.plan.predicted)
+                                                               : std::pair(candidate.plan.predicted, bytes);
+}
+
+// How far weights are taken apart: all the way, for latency as far as it pays, or as the recorded plan says.
+std::vector<partial::Depth> depths_to_try(const Planner& planner, const StitchOptions& options) {
+  using partial::Depth;
+  const std::vector<Depth> all = {Depth::kFull, Depth::kBySharers, Depth::kLarge};
+  if (planner.recorded != nullptr) {
+    for (const Depth depth : all)
+      if (partial::name_of(depth) == planner.recorded->flags.partial) return {depth};
+    return {};
   }
-  MTS_ASSIGN(std::unique_ptr<Candidate> split,
-             make_candidate(std::move(copies), facts, shared_inputs, planner, options));
-  report.partial = {.row_splits = parts.row_splits,
-                    .block_splits = parts.block_splits,
-                    .tables = parts.tables,
-                    .unique_bytes = split->unique_bytes,
-                    .latency_us = static_cast<double>(split->plan.predicted) / 1000};
-  return split;
+  if (options.strategy != StitchOptions::Strategy::kAuto &&
+      options.strategy != StitchOptions::Strategy::kStitch)
+    return {};
+  return options.objective == StitchOptions::Objective::kLatency ? all : std::vector<Depth>{Depth::kFull};
+}
+
+// With what is shared inside weights split off. nullptr where nothing is shared.
+Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
+                                              const std::vector<SharedInput>& shared_inputs,
+                                              const Planner& planner, const StitchOptions& options,
+                                              StitchReport& report) {
+  std::unique_ptr<Candidate> best;
+  for (const partial::Depth depth : depths_to_try(planner, options)) {
+    std::vector<Model> copies;
+    for (const Model& model : models) copies.push_back(model.clone());
+    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
+    if (!parts.changed) continue;
+    std::vector<ShapeFacts> facts;
+    for (Model& model : copies) {
+      MTS_ASSIGN(facts.emplace_back(), infer_types(model));
+    }
+    MTS_ASSIGN(std::unique_ptr<Candidate> split,
+               make_candidate(std::move(copies), facts, shared_inputs, planner, options));
+    if (best != nullptr && rank(*best, options) <= rank(*split, options)) continue;
+    report.partial = {.row_splits = parts.row_splits,
+                      .block_splits = parts.block_splits,
+                      .tables = parts.tables,
+                      .unique_bytes = split->unique_bytes,
+                      .latency_us = static_cast<double>(split->plan.predicted) / 1000,
+                      .everything = depth == partial::Depth::kFull};
+    split->partial = partial::name_of(depth);
+    best = std::move(split);
+  }
+  return best;
 }
 
 // Weights whole, or with what is shared inside them split off: by bytes, then by predicted latency, or the
@@ -125,14 +154,8 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
                                                     const std::vector<SharedInput>& shared_inputs,
                                                     const Planner& planner, const StitchOptions& options,
                                                     StitchReport& report) {
-  const bool replayed = planner.recorded != nullptr;
-  std::unique_ptr<Candidate> split;
-  if (replayed ? planner.recorded->flags.partial
-               : options.strategy == StitchOptions::Strategy::kAuto ||
-                     options.strategy == StitchOptions::Strategy::kStitch) {
-    MTS_ASSIGN(split, split_candidate(models, shared_inputs, planner, options, report));
-  }
-  if (replayed && split != nullptr) {
+  MTS_ASSIGN(std::unique_ptr<Candidate> split, best_split(models, shared_inputs, planner, options, report));
+  if (planner.recorded != nullptr && split != nullptr) {
     report.partial.chosen = true;
     return split;
   }
@@ -142,12 +165,7 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
                   .latency_us = static_cast<double>(whole->plan.predicted) / 1000};
-  const auto rank = [&](const Candidate& candidate) {
-    const auto bytes = static_cast<int64_t>(candidate.unique_bytes);
-    return options.objective == StitchOptions::Objective::kBytes ? std::pair(bytes, candidate.plan.predicted)
-                                                                 : std::pair(candidate.plan.predicted, bytes);
-  };
-  report.partial.chosen = rank(*split) <= rank(*whole);
+  report.partial.chosen = rank(*split, options) <= rank(*whole, options);
   if (report.partial.chosen) return split;
   report.partial.row_splits = report.partial.block_splits = report.partial.tables = 0;
   return whole;
@@ -230,7 +248,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
                         .objective = options.objective,
                         .share_inputs = options.share_inputs,
                         .independent_dims = options.independent_dims,
-                        .partial = report.partial.chosen};
+                        .partial = chosen->partial};
   const auto build = [&](const Program& program, const Plan& plan) {
     return fused_model(*chosen, program, plan, shared_inputs, options);
   };

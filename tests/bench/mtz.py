@@ -5,7 +5,8 @@
 
 In: networks of tests/e2e/partial_models.py whose neurons are shared in part, at other places in each model.
 Out: Markdown: bytes of weights, and speed relative to the originals one after another, in the bundled executor
-(`mts bench`, rows interleaved in one process) and in ONNX Runtime (A B C .. C B A; medians of the ratios within a round).
+(`mts bench` of each way in turns, with all baselines interleaved in the same process) and in ONNX Runtime (A B C .. C B A;
+medians of the ratios within a round). Ways that made the same graph are measured once and share the figures.
 No figure without a numeric check: what ONNX Runtime finds wrong is listed below the tables. Contract 7 is the latency of
 the best alternative / auto's: for the objective bytes over the alternatives that store no element twice (within 1 %), for
 the objective latency over all.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -57,10 +59,12 @@ class Row:
     executor: dict[str, float] = dataclasses.field(default_factory=dict)  # speed / sequential's
     runtime: dict[str, float] = dataclasses.field(default_factory=dict)
     problems: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> why it has no number
+    twin: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> the first one that made the same graph
 
     def contract(self, speeds: dict[str, float], auto: str) -> float | None:
-        """Latency of the best alternative / latency of auto."""
+        """Latency of the best alternative / latency of auto. The same graph is no alternative."""
         counted = [w for w in ("sequential", "stitch", "concat", "netfuse") if w in speeds]
+        counted = [w for w in counted if self.twin.get(w, w) != self.twin.get(auto, auto)] or [auto]
         if auto == "auto, bytes":
             counted = [w for w in counted if self.stored[w] <= SLACK * self.distinct]
         if auto not in speeds:
@@ -97,26 +101,45 @@ def check(family: Family, files: dict[str, Path], row: Row) -> dict[str, Path]:
     return {way: path for way, path in files.items() if way not in row.problems}
 
 
+def graph_of(path: Path) -> bytes:
+    """What a file computes, without what it says about itself: equal for two ways that made the same graph."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    graph = model.graph
+    graph.name = ""
+    return hashlib.sha256(graph.SerializeToString(deterministic=True)).digest()
+
+
+def find_twins(files: dict[str, Path], row: Row) -> dict[str, Path]:
+    """The files that are to be measured: one of each graph. `row.twin` says whose figures the others take."""
+    first: dict[bytes, str] = {}
+    for way, path in files.items():
+        row.twin[way] = first.setdefault(graph_of(path), way)
+    return {way: path for way, path in files.items() if row.twin[way] == way}
+
+
 def executor_speeds(family: Family, files: dict[str, Path], options: argparse.Namespace, row: Row) -> None:
-    """`mts bench`: one run a fused file, each with sequential in it; concat and netfuse with the first."""
-    for way in [w for w in ("auto, bytes", "auto, latency", "stitch") if w in files]:
-        only = [] if way == "auto, bytes" else ["--only", "fused,sequential"]
-        done = mts(
-            "bench", files[way], "--against", *family.models, "--json", f"--seconds={options.seconds}",
-            f"--dim=N={options.batch}", f"--threads={options.threads}", *only,
-        )  # fmt: skip
-        if done.returncode != 0:
-            row.problems[way] = "mts bench: " + (done.stderr.strip().splitlines() or ["failed"])[-1]
-            continue
-        rows = {r["name"]: r for r in json.loads(done.stdout)["rows"]}
-        row.executor["sequential"] = 1.0
-        for name in [n for n in ("fused", "concat", "netfuse") if n in rows]:
-            speed = rows[name].get("speedup_vs_sequential")
-            key = way if name == "fused" else name
-            if speed is None:
-                row.problems[key] = f"mts bench: {rows[name].get('error') or 'not verified'}"
-            else:
-                row.executor[key] = speed
+    """`mts bench` of every fused file in turns, each time with all baselines beside it; medians over the turns."""
+    speeds: dict[str, list[float]] = {}
+    ways = [w for w in ("auto, bytes", "auto, latency", "stitch") if w in files]
+    for turn in range(options.turns):
+        for way in ways if turn % 2 == 0 else reversed(ways):
+            done = mts(
+                "bench", files[way], "--against", *family.models, "--json", f"--seconds={options.seconds / options.turns}",
+                f"--dim=N={options.batch}", f"--threads={options.threads}",
+            )  # fmt: skip
+            if done.returncode != 0:
+                row.problems[way] = "mts bench: " + (done.stderr.strip().splitlines() or ["failed"])[-1]
+                continue
+            for one in json.loads(done.stdout)["rows"]:
+                key = way if one["name"] == "fused" else one["name"]
+                speed = one.get("speedup_vs_sequential")
+                if speed is not None:
+                    speeds.setdefault(key, []).append(speed)
+                elif key != "sequential":
+                    row.problems[key] = f"mts bench: {one.get('error') or 'not verified'}"
+    row.executor = {way: statistics.median(values) for way, values in speeds.items()} | {"sequential": 1.0}
 
 
 def runtime_speeds(family: Family, files: dict[str, Path], options: argparse.Namespace, row: Row) -> None:
@@ -161,8 +184,11 @@ def measure(network: str, models: int, sharing: int, options: argparse.Namespace
         family = case.save(folder, options.common_input)
         row.stored["sequential"] = sum(weight_bytes(m) for m in case.models)
         files = check(family, stitch_all(family, folder, row), row)
-        executor_speeds(family, files, options, row)
-        runtime_speeds(family, files, options, row)
+        measured = find_twins(files, row)
+        executor_speeds(family, measured, options, row)
+        runtime_speeds(family, measured, options, row)
+        for speeds in (row.executor, row.runtime):
+            speeds |= {way: speeds[twin] for way, twin in row.twin.items() if twin in speeds}
     return row
 
 
@@ -227,7 +253,8 @@ def main() -> int:
     parser.add_argument("--scale", type=int, default=4, help="of the widths of layers")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--common-input", action="store_true")
-    parser.add_argument("--seconds", type=float, default=2, help="for each `mts bench`")
+    parser.add_argument("--seconds", type=float, default=3, help="of `mts bench` for each way, over all turns")
+    parser.add_argument("--turns", type=int, default=3, help="in how many turns the ways take each other's place")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--commit", default="", help="what was measured, for the report")
     parser.add_argument("--note", default="", help="more about the machine, for the report")

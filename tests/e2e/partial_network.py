@@ -19,11 +19,15 @@ from oracle import Family
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
-    """A value of all models. `channels`: who its features are; `rows`: whose parameters made them."""
+    """A value of all models. `channels`: who its features are; `rows`: whose parameters made them.
+
+    `places`: features that one channel of a flattened image has; they move as one.
+    """
 
     name: str
     channels: Ids
     rows: Ids
+    places: int = 1
 
 
 @dataclasses.dataclass
@@ -94,19 +98,22 @@ class PartialNetwork:
             )
         return f"{name}_output_0"
 
-    def parameter(self, name: str, ids: Ids, scale: float = 1.0, shift: float = 0.0) -> str:
-        """One tensor a model, of the shape of its identities; elements of equal identity are equal."""
+    def parameter(self, name: str, ids: Ids, scale: float = 1.0, shift: float = 0.0, count: Ids | None = None) -> str:
+        """One tensor a model, of the shape of its identities; elements of equal identity are equal.
+
+        `count`: the identities by which its elements are counted as distinct, where they are others.
+        """
         layer = self._layers
         self._layers += 1
         for m, own in enumerate(ids):
             element = mix(own, layer)
             value = (normal(element) * scale + shift).astype(np.float32)
             self.initializers[m].append(numpy_helper.from_array(value, name))
-            self._elements.append(element.reshape(-1))
+            self._elements.append(element.reshape(-1) if count is None else mix(count[m], layer))
         return name
 
-    def positive(self, name: str, ids: Ids) -> str:
-        return self.parameter(name, ids, scale=0.1, shift=1.0)
+    def positive(self, name: str, ids: Ids, count: Ids | None = None) -> str:
+        return self.parameter(name, ids, scale=0.1, shift=1.0, count=count)
 
     def scalar(self, name: str, value: float) -> str:
         array = np.array(value, np.float32)
@@ -163,9 +170,27 @@ class PartialNetwork:
 
     def layer_norm(self, path: str, x: Signal) -> Signal:
         rows = self.population.rows(x.channels)
-        weights = [self.positive(f"{path}.weight", rows), self.parameter(f"{path}.bias", rows, 0.2)]
+        count = self._elements_that_pay(rows, x.places, parameters=2)
+        weights = [self.positive(f"{path}.weight", rows, count), self.parameter(f"{path}.bias", rows, 0.2, count=count)]
         y = self.node(path, "LayerNormalization", x.name, *weights, axis=-1, epsilon=1e-5)
-        return Signal(y, x.channels, rows)
+        return Signal(y, x.channels, rows, x.places)
+
+    def _elements_that_pay(self, rows: Ids, places: int, parameters: int) -> Ids:
+        """The identities by which parameters that share elements *inside* channels are counted as distinct.
+
+        A channel of `places` features moves as one, so no order of the channels brings such elements together; a graph
+        that stores them once needs an index for every element of every model but the first, of at least 2 bytes (the
+        narrowest integer that is no weight), the same for all `parameters`. Where these indices take as much as is
+        saved, only parameters of whole channels count as shared.
+        """
+        if places == 1:
+            return rows
+        runs = []
+        for own in rows:
+            run = mix(*own.reshape(-1, places).T)
+            runs.append(mix(run[:, None], np.arange(places)).reshape(-1))
+        saved = 4 * parameters * (len(np.unique(np.concatenate(runs))) - len(np.unique(np.concatenate(rows))))
+        return rows if saved > 2 * sum(len(own) for own in rows[1:]) else runs
 
     def linear(self, path: str, x: Signal, out: Ids, bias: bool = True, matmul: bool = False) -> Signal:
         """A Gemm with transB as exporters write it for matrices, or MatMul and Add as they do for sequences."""
@@ -191,7 +216,7 @@ class PartialNetwork:
 
     def same(self, path: str, operator: str, x: Signal, *more: str, **attributes) -> Signal:
         """An operator that keeps channels where they are: activations, pooling."""
-        return Signal(self.node(path, operator, x.name, *more, **attributes), x.channels, x.rows)
+        return Signal(self.node(path, operator, x.name, *more, **attributes), x.channels, x.rows, x.places)
 
     def relu6(self, path: str, x: Signal) -> Signal:
         return self.same(path, "Clip", x, self.scalar(f"{path}.min", 0.0), self.scalar(f"{path}.max", 6.0))
@@ -204,7 +229,7 @@ class PartialNetwork:
 
     def add(self, path: str, x: Signal, y: Signal) -> Signal:
         assert all((a == b).all() for a, b in zip(x.channels, y.channels, strict=True)), "other neurons"
-        return Signal(self.node(path, "Add", x.name, y.name), x.channels, y.rows)
+        return Signal(self.node(path, "Add", x.name, y.name), x.channels, y.rows, x.places)
 
     def concat(self, path: str, *parts: Signal) -> Signal:
         joined = [[np.concatenate(i) for i in zip(*(getattr(p, of) for p in parts), strict=True)] for of in ("channels", "rows")]
@@ -213,7 +238,7 @@ class PartialNetwork:
     def flatten(self, path: str, x: Signal, places: int = 1) -> Signal:
         """[N, C, H, W] -> [N, C * places]: each channel becomes H * W columns."""
         spread = [mix(c[:, None], np.arange(places)).reshape(-1) if places > 1 else c for c in x.channels]
-        return Signal(self.node(path, "Flatten", x.name, axis=1), spread, spread)
+        return Signal(self.node(path, "Flatten", x.name, axis=1), spread, spread, places)
 
     def attention(self, path: str, x: Signal, heads: int, size: int) -> Signal:
         """Self-attention over [N, S, D]; whole heads are shared, each model has its own number of them."""

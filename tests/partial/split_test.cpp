@@ -30,6 +30,35 @@ TEST(Split, AModelThatIsShareableAsAWhole) {
   expect_split({two_convs({10, 11}, {20}), two_convs({10, 11, 12, 13}, {20, 21})});
 }
 
+// Nothing of the first layer is kept; only what the second one reads tells which neuron is which.
+std::string retrained(const Ids& rows, const Ids& hidden, const Ids& last) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(last.size()) + ", 5] y",
+              {weight("w0", 1, rows, {1, 2}, 3), weight("w1", 3, last, hidden, 3)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n r = Relu(c) \n y = Conv <pads = [1, 1]> (r, w1) }";
+}
+
+TEST(Split, NeuronsOfWhichNoRowIsKept) {
+  expect_split({retrained({100, 101, 102, 103}, {10, 11, 12, 13}, {20, 21, 22}),
+                retrained({200, 201, 202, 203}, {13, 10, 12, 11}, {23, 20, 22})});
+  expect_split({retrained({100, 101, 102, 103}, {10, 11, 12, 13}, {20, 21, 22}),
+                retrained({200, 201, 202}, {14, 10, 12}, {20, 21, 23})});
+}
+
+std::string depthwise(const Ids& hidden, const Ids& last) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(last.size()) + "] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), weight("w1", 3, hidden, {1}, 3),
+               weight("w2", 5, last, hidden)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n d = Conv <pads = [1, 1], group = " +
+         std::to_string(hidden.size()) +
+         "> (c, w1) \n p = GlobalAveragePool(d) \n f = Flatten <axis = 1> (p) \n "
+         "y = Gemm <transB = 1> (f, w2) }";
+}
+
+// A depthwise convolution of one channel looks like any convolution.
+TEST(Split, DepthwiseConvolutionsOfOneChannelToo) {
+  expect_split({depthwise({10, 11, 12}, {20, 21}), depthwise({11}, {20, 22})});
+}
+
 std::string residual(const Ids& stream, const Ids& inner, const Ids& classes) {
   return head("float[N, 2, 4] x", "float[N, " + std::to_string(classes.size()) + "] y",
               {weight("w0", 1, stream, {1, 2}, 3), weight("w1", 3, inner, stream, 3),
@@ -68,6 +97,37 @@ std::string heads(const Ids& neurons, const std::string& width) {
 
 TEST(Split, WholeHeadsOfAttention) { expect_split({heads({10, 11, 12}, "6"), heads({12, 13, 10, 14}, "8")}); }
 
+// With one head, nothing in the model itself says that its columns move as one.
+TEST(Split, OneHeadOfAttentionAmongModelsOfSeveral) {
+  expect_split({heads({10}, "2"), heads({12, 13, 10, 14}, "8")});
+  expect_split({heads({12, 13, 10, 14}, "8"), heads({14}, "2"), heads({15, 10}, "4")});
+}
+
+std::string flattened(const Ids& hidden, const Ids& scales, const Ids& classes) {
+  return head("float[N, 2, 5] x", "float[N, " + std::to_string(classes.size()) + "] y",
+              {weight("w0", 1, hidden, {1, 2}, 3), vector("s", 2, scales), vector("b", 3, scales),
+               weight("w1", 4, classes, scales)}) +
+         "{ c = Conv <pads = [1, 1]> (x, w0) \n f = Flatten <axis = 1> (c) \n n = LayerNormalization <axis = "
+         "-1> (f, s, b) "
+         "\n y = Gemm <transB = 1> (n, w1) }";
+}
+
+// No order of the channels brings the elements together that both models have.
+TEST(Split, ScalesThatAreSharedInsideChannels) {
+  expect_split({flattened({10, 11}, {20, 21, 22, 23, 24, 25, 26, 27, 28, 29}, {30, 31}),
+                flattened({12, 13}, {20, 41, 22, 43, 24, 45, 26, 47, 28, 29}, {32, 33})});
+}
+
+// The map of the second model would take more bytes than the one element that it has in common.
+TEST(Split, ScalesThatShareTooLittleStayAsTheyAre) {
+  std::vector<Model> models;
+  models.push_back(parse(flattened({10, 11}, {20, 21, 22, 23, 24, 25, 26, 27, 28, 29}, {30, 31}), "a"));
+  models.push_back(parse(flattened({12, 13}, {20, 41, 42, 43, 44, 45, 46, 47, 48, 49}, {32, 33}), "b"));
+  const auto report = partial::split_shared_parts(models, {});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->changed);
+}
+
 std::string table(const Ids& entries, const Ids& features) {
   return head("int64[N, 2] ids", "float[N, 2, " + std::to_string(features.size()) + "] y",
               {weight("t", 1, entries, features)}) +
@@ -96,6 +156,30 @@ TEST(Split, OperatorsThatMixChannelsStayRight) {
        {"Softmax <axis = 1> (c)", "LRN <size = 3> (c)", "Softmax <axis = -1> (c)", "Relu(c)"}) {
     expect_split({mixed({10, 11, 12, 13}, middle), mixed({13, 14, 10, 15}, middle)}, false);
   }
+}
+
+// For latency, a few rows stay with those that no other model has; what is left in common is still split off.
+TEST(Split, SmallPiecesStayInsideTheSpecificParts) {
+  const auto texts = {two_convs({10, 11, 12, 13, 14, 15, 16, 17}, {20, 21, 22}),
+                      two_convs({10, 11, 12, 13, 24, 25, 26, 27}, {20, 23, 24}),
+                      two_convs({17, 31, 32, 33, 34, 35, 36, 37}, {30, 31, 32})};
+  std::vector<size_t> stored;
+  for (const auto depth : {partial::Depth::kFull, partial::Depth::kLarge}) {
+    std::vector<Model> before, after;
+    for (const std::string& text : texts) {
+      before.push_back(parse(text, "m" + std::to_string(before.size())));
+      after.push_back(parse(text, "m" + std::to_string(after.size())));
+    }
+    const auto report = partial::split_shared_parts(after, {}, depth);
+    ASSERT_TRUE(report) << report.error().to_string();
+    for (size_t m = 0; m < before.size(); ++m)
+      testing_canon::expect_same_results(before[m], after[m], "model " + std::to_string(m));
+    stored.push_back(stored_floats(after));
+    if (depth == partial::Depth::kFull) {
+      EXPECT_EQ(stored.back(), distinct_floats(before));
+    }
+  }
+  EXPECT_EQ(stored[1], stored[0] + 2 * 3 + 1);  // neuron 17: a filter of two channels and three taps, a bias
 }
 
 TEST(Split, NothingIsDoneWhereNothingIsShared) {

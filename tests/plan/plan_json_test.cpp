@@ -33,7 +33,7 @@ struct Case {
       : planned(networks(count)),
         program(in_groups(planned.program, kGroups)),
         plan(make_plan(program, CostModel(kLaunchBound), {.groups = kGroups})),
-        text(to_json(program, plan, {.target = "launch", .share_inputs = {"x"}, .partial = true})) {}
+        text(to_json(program, plan, {.target = "launch", .share_inputs = {"x"}, .partial = "full"})) {}
   Planned planned;
   Program program;
   Plan plan;
@@ -56,7 +56,7 @@ TEST(PlanJson, IsReplayedAsItWas) {
   const auto recorded = parse_plan(one.text, "p.json");
   ASSERT_TRUE(recorded) << recorded.error().to_string();
   EXPECT_EQ(recorded->flags.target, "launch");
-  EXPECT_TRUE(recorded->flags.partial);
+  EXPECT_EQ(recorded->flags.partial, "full");
   const auto groups = recorded_groups(*recorded, one.planned.program, "p.json");
   ASSERT_TRUE(groups) << groups.error().to_string();
   EXPECT_EQ(*groups, kGroups);
@@ -88,8 +88,8 @@ TEST(PlanJson, SaysWhatIsMalformed) {
               HasSubstr("\"best\" is not known"));
   EXPECT_THAT(error_of(replaced(text, "concat(0)", "concat(zero)")).to_string(), HasSubstr("operands[0]"));
   EXPECT_THAT(error_of(replaced(text, "\"members\"", "\"member\"")).to_string(), HasSubstr("lanes[0]"));
-  EXPECT_THAT(error_of(replaced(text, "\"partial\": true", "\"partial\": 1")).to_string(),
-              HasSubstr("partial: is neither true nor false"));
+  EXPECT_THAT(error_of(replaced(text, "\"partial\": \"full\"", "\"partial\": 1")).to_string(),
+              HasSubstr("partial: is not a text"));
 }
 
 TEST(PlanJson, DoesNotFitOtherModels) {

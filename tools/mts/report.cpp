@@ -92,6 +92,7 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   json["unique_weight_bytes"] = report.unique_weight_bytes;
   if (report.partial.unique_bytes > 0) {
     json["partial"] = {{"chosen", report.partial.chosen},
+                       {"everything", report.partial.everything},
                        {"row_splits", report.partial.row_splits},
                        {"block_splits", report.partial.block_splits},
                        {"tables", report.partial.tables},
@@ -159,8 +160,9 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
     const auto price = [](uint64_t unique, double latency) {
       return fmt::format("{} of weights, {:.0f} us", human_bytes(static_cast<double>(unique)), latency);
     };
-    summary.add({"rows, blocks", price(report.partial.unique_bytes, report.partial.latency_us) +
-                                     (report.partial.chosen ? " (chosen)" : "")});
+    summary.add({report.partial.everything ? "rows, blocks" : "large pieces",
+                 price(report.partial.unique_bytes, report.partial.latency_us) +
+                     (report.partial.chosen ? " (chosen)" : "")});
     summary.add({"left whole", price(report.whole.unique_bytes, report.whole.latency_us) +
                                    (report.partial.chosen ? "" : " (chosen)")});
   }
