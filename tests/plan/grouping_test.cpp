@@ -178,7 +178,16 @@ TEST(ChooseGroups, OneWhereStitchingPaysAndSmallerOnesWhereTheCacheIsFull) {
   const Planned planned(networks(8));
   EXPECT_THAT(sizes(chosen(planned, cached(1e9))), ElementsAre(8));
   // A stitched operator on the activations of two models moves 16 KB.
-  EXPECT_THAT(sizes(chosen(planned, cached(17'000))), ElementsAre(2, 2, 2, 2));
+  GroupSearchOptions everything;
+  everything.plan.strategy = StitchOptions::Strategy::kStitch;
+  EXPECT_THAT(sizes(chosen(planned, cached(17'000), everything)), ElementsAre(2, 2, 2, 2));
+}
+
+TEST(ChooseGroups, OneGroupMayRunAFewModelsAtATime) {
+  const Planned planned(networks(8));
+  const Plan plan = make_plan(planned.program, cached(17'000), {});
+  for (const ColumnPlan& column : plan.columns)
+    for (const LanePlan& lane : column.lanes) EXPECT_EQ(lane.members.size(), 2U);
 }
 
 TEST(ChooseGroups, AsManyAsAskedFor) {
