@@ -186,8 +186,9 @@ TEST(ChooseGroups, OneWhereStitchingPaysAndSmallerOnesWhereTheCacheIsFull) {
 TEST(ChooseGroups, OneGroupMayRunAFewModelsAtATime) {
   const Planned planned(networks(8));
   const Plan plan = make_plan(planned.program, cached(17'000), {});
-  for (const ColumnPlan& column : plan.columns)
-    for (const LanePlan& lane : column.lanes) EXPECT_EQ(lane.members.size(), 2U);
+  // The first operator would have to copy its inputs together.
+  for (size_t c = 1; c < plan.columns.size(); ++c)
+    for (const LanePlan& lane : plan.columns[c].lanes) EXPECT_EQ(lane.members.size(), 2U);
 }
 
 TEST(ChooseGroups, AsManyAsAskedFor) {
