@@ -1,8 +1,10 @@
 // Sessions: plans cached per set of input shapes, and the run itself.
+#include "base/log.h"
 #include "exec/backend.h"
 #include "exec/bind.h"
 #include "exec/compile.h"
 #include "exec/device.h"
+#include "exec/device_instance.h"
 #include "exec/geometry.h"
 #include "exec/instance.h"
 
@@ -10,6 +12,7 @@
 
 #include <algorithm>
 #include <list>
+#include <map>
 #include <utility>
 
 #include <omp.h>
@@ -19,6 +22,7 @@ namespace exec {
 namespace {
 
 constexpr size_t kCachedPlans = 8;
+constexpr int32_t kMaxStreams = 16;
 
 // OpenMP's thread count belongs to the calling thread: it is set while a session works, and put back.
 class ThreadCount {
@@ -47,14 +51,14 @@ class PlanSession final : public Session {
       const Tensor* tensor = input.tensor();
       types.push_back(tensor == nullptr ? InputType{} : InputType{tensor->dtype(), tensor->dims()});
     }
-    MTS_ASSIGN(PlanInstance* const instance, instance_for(types));
+    MTS_ASSIGN(Instance* const instance, instance_for(types));
     return instance->run(inputs);
   }
 
   MemoryUse memory() const override {
     MemoryUse use;
     if (instances_.empty()) return use;
-    const PlanInstance& instance = *instances_.front().second;
+    const Instance& instance = *instances_.front().second;
     use.weights = backend_->weight_bytes() + instance.resident_constant_bytes();
     use.arena = instance.arena_bytes();
     use.workspace = instance.workspace_bytes();
@@ -62,7 +66,7 @@ class PlanSession final : public Session {
   }
 
  private:
-  using Entry = std::pair<std::vector<InputType>, std::unique_ptr<PlanInstance>>;
+  using Entry = std::pair<std::vector<InputType>, std::unique_ptr<Instance>>;
 
   Result<void> check(std::span<const Datum> inputs) const {
     const Graph& graph = model_.graph;
@@ -99,7 +103,7 @@ class PlanSession final : public Session {
     return {};
   }
 
-  Result<PlanInstance*> instance_for(const std::vector<InputType>& types) {
+  Result<Instance*> instance_for(const std::vector<InputType>& types) {
     const auto found =
         std::find_if(instances_.begin(), instances_.end(), [&](const Entry& e) { return e.first == types; });
     if (found != instances_.end()) {
@@ -108,17 +112,45 @@ class PlanSession final : public Session {
     }
     MTS_ASSIGN(const Binding binding, exec::bind(model_, types));
     MTS_ASSIGN(ExecPlan plan, compile(model_, binding, *backend_));
-    MTS_ASSIGN(std::unique_ptr<PlanInstance> instance,
-               PlanInstance::create(model_, std::move(plan), *backend_, memory_));
+    MTS_ASSIGN(std::unique_ptr<Instance> instance, make_instance(std::move(plan)));
     instances_.emplace_front(types, std::move(instance));
     if (instances_.size() > kCachedPlans) instances_.pop_back();
     return instances_.front().second.get();
   }
 
+  Result<std::unique_ptr<Instance>> make_instance(ExecPlan plan) {
+    if (backend_->runtime() == nullptr)
+      return PlanInstance::create(model_, std::move(plan), *backend_, memory_);
+    MTS_ASSIGN(std::unique_ptr<DeviceInstance> instance,
+               DeviceInstance::create(model_, std::move(plan), *backend_, device_memory_, kMaxStreams));
+    warn_about_host_steps(instance->plan());
+    return instance;
+  }
+
+  // Once a session: what the device has no kernel for is slow, and nobody would see why.
+  void warn_about_host_steps(const ExecPlan& plan) {
+    std::map<std::string, int> count;
+    for (const Step& step : plan.steps) {
+      if (step.kind == StepKind::kHost) ++count[step.op];
+    }
+    if (count.empty() || warned_) return;
+    warned_ = true;
+    std::string list;
+    int total = 0;
+    for (const auto& [op, times] : count) {
+      list += (list.empty() ? "" : ", ") + std::to_string(times) + " " + op;
+      total += times;
+    }
+    log::warn("{}: {} of {} steps have no kernel on the device and run on the host: {}", model_.name, total,
+              plan.steps.size(), list);
+  }
+
   Model model_;
-  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Backend> backend_;  // before what lies on its device
   int threads_;
+  bool warned_ = false;
   SharedMemory memory_;
+  SharedDeviceMemory device_memory_;
   std::list<Entry> instances_;  // the latest first
 };
 
