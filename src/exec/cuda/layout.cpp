@@ -20,6 +20,7 @@ class LayoutChooser {
     for (Step& step : steps) visit(std::move(step));
     for (ValueIndex& output : plan_.outputs) output = as(output, kRowMajor);
     plan_.layouts = {"row-major", "channels-last"};
+    plan_.part_alignment = kPartAlignment;
   }
 
  private:

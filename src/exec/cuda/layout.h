@@ -17,6 +17,7 @@ namespace mts::exec::cuda {
 class Lowering;
 
 inline constexpr int32_t kRowMajor = 0, kChannelsLast = 1;
+inline constexpr uint64_t kPartAlignment = 16;  // what libraries load at once
 
 // Both layouts are the same bytes: one channel, one pixel, or no spatial axes. Such values are marked
 // row-major.
