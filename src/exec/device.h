@@ -18,4 +18,8 @@ struct DeviceEntry {
 };
 const DeviceEntry* find_device(std::string_view name);
 
+// A session that runs compiled plans on the backend. threads: as in ExecutorOptions.
+Result<std::unique_ptr<Session>> make_plan_session(const Model& model, std::unique_ptr<Backend> backend,
+                                                   int threads);
+
 }  // namespace mts::exec

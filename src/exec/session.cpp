@@ -165,6 +165,14 @@ Model copy_of(const Model& model) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<Session>> make_plan_session(const Model& model, std::unique_ptr<Backend> backend,
+                                                   int threads) {
+  Model copy = copy_of(model);
+  MTS_TRY(copy.graph.sort());
+  return std::make_unique<PlanSession>(std::move(copy), std::move(backend), threads);
+}
+
 }  // namespace exec
 
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options) {
@@ -175,9 +183,7 @@ Result<std::unique_ptr<Session>> create_session(const Model& model, const Execut
                 "no device is called '" + options.device + "'; there are cpu, ref and cuda");
   if (device->make_session != nullptr) return device->make_session(model);
   MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend());
-  Model copy = exec::copy_of(model);
-  MTS_TRY(copy.graph.sort());
-  return std::make_unique<exec::PlanSession>(std::move(copy), std::move(backend), options.threads);
+  return exec::make_plan_session(model, std::move(backend), options.threads);
 }
 
 }  // namespace mts
