@@ -80,6 +80,7 @@ if(mts_cuda_wanted)  # AUTO counts as true
     endif()
   endif()
   if(mts_cuda_refusal STREQUAL "")
+    set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # cuDNN and cuBLASLt bring the same
     enable_language(CUDA)
     set(mts_cuda_enabled TRUE)
     add_library(mts_cudnn INTERFACE)

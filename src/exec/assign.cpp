@@ -122,8 +122,8 @@ class MemoryAssigner {
       }
       const Root& root = plan_.roots[static_cast<size_t>(value.root)];
       const bool movable = root.storage == Storage::kArena && value.offset == 0 &&
-                           offset % plan_.part_alignment == 0 &&
-                           value.bytes == root.bytes && value.root != plan_.value(whole).root;
+                           offset % plan_.part_alignment == 0 && value.bytes == root.bytes &&
+                           value.root != plan_.value(whole).root;
       if (movable) {
         const int32_t old = value.root;
         for (PlanValue& other : plan_.values) {

@@ -52,6 +52,8 @@ class Backend {
   // The device's memory and streams, where they are not the host's: kernels then enqueue their work, see
   // device_instance.h.
   virtual DeviceRuntime* runtime() { return nullptr; }
+  // After a run on such a device: what kernels found wrong in the data (indices out of range).
+  virtual Result<void> check_run() { return {}; }
 };
 
 }  // namespace mts::exec

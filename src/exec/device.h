@@ -14,7 +14,7 @@ struct DeviceEntry {
   std::string_view name;
   // One of the two: a session of its own, or a backend for compiled plans.
   Result<std::unique_ptr<Session>> (*make_session)(const Model& model);
-  Result<std::unique_ptr<Backend>> (*make_backend)();
+  Result<std::unique_ptr<Backend>> (*make_backend)(const ExecutorOptions& options);
 };
 const DeviceEntry* find_device(std::string_view name);
 

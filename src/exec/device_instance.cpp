@@ -173,18 +173,19 @@ Result<void> DeviceInstance::place_inputs_and_outputs() {
   return {};
 }
 
+Result<void> DeviceInstance::launch(int32_t step, void* stream) {
+  const auto at = static_cast<size_t>(step);
+  const uint64_t workspace = workspace_at_[static_cast<size_t>(schedule_.stream_of[at])];
+  return kernels_[at]->launch({pointers_.data(), workspace_ + workspace, stream});
+}
+
 Result<void> DeviceInstance::record() {
   recordings_.resize(schedule_.segments.size());
   for (size_t s = 0; s < schedule_.segments.size(); ++s) {
     const Segment& segment = schedule_.segments[s];
     if (segment.on_host) continue;
-    const auto launch = [&](int32_t step, void* stream) {
-      const auto at = static_cast<size_t>(step);
-      const Pointers pointers{
-          pointers_.data(), workspace_ + workspace_at_[static_cast<size_t>(schedule_.stream_of[at])], stream};
-      return kernels_[at]->launch(pointers);
-    };
-    MTS_ASSIGN(recordings_[s], runtime_.record(segment.commands, segment.events, launch));
+    const auto enqueue = [this](int32_t step, void* stream) { return launch(step, stream); };
+    MTS_ASSIGN(recordings_[s], runtime_.record(segment.commands, segment.events, enqueue));
   }
   return {};
 }
@@ -270,15 +271,22 @@ Result<void> DeviceInstance::replay() {
   return {};
 }
 
-Result<double> DeviceInstance::timed_replay() {
-  if (host_steps() > 0)
-    return fail(ErrorCode::kUnsupported, "some steps run on the host: there is no single recording to time");
-  double milliseconds = 0;
-  for (const std::unique_ptr<Recording>& recording : recordings_) {
-    MTS_ASSIGN(const double part, runtime_.time(*recording));
-    milliseconds += part;
+Result<std::vector<double>> DeviceInstance::time_steps(int repeats) {
+  std::vector<double> result(plan_.steps.size(), 0);
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    if (kernels_[i] == nullptr) continue;
+    const Command command{Command::Kind::kLaunch, 0, static_cast<int32_t>(i)};
+    const auto enqueue = [this](int32_t step, void* stream) { return launch(step, stream); };
+    MTS_ASSIGN(const std::unique_ptr<Recording> recording,
+               runtime_.record(std::span(&command, 1), 0, enqueue));
+    std::vector<double> times;
+    for (int r = 0; r < repeats; ++r) {
+      MTS_ASSIGN(times.emplace_back(), runtime_.time([&] { return recording->replay(); }));
+    }
+    std::sort(times.begin(), times.end());
+    result[i] = times[times.size() / 2];
   }
-  return milliseconds;
+  return result;
 }
 
 Result<std::vector<Datum>> DeviceInstance::download_outputs(std::span<const Datum> inputs) {
@@ -300,6 +308,7 @@ Result<std::vector<Datum>> DeviceInstance::run(std::span<const Datum> inputs) {
       MTS_TRY(run_host(plan_.steps[static_cast<size_t>(step)], inputs));
   }
   MTS_TRY(runtime_.wait());
+  MTS_TRY(backend_.check_run());
   return download_outputs(inputs);
 }
 

@@ -37,7 +37,8 @@ class DeviceInstance final : public Instance {
   // plan without host steps (kUnsupported otherwise).
   Result<void> upload_inputs(std::span<const Datum> inputs);
   Result<void> replay();
-  Result<double> timed_replay();  // milliseconds on the device
+  // Milliseconds of each step alone on the device, the median of `repeats`; 0 for views and host steps.
+  Result<std::vector<double>> time_steps(int repeats);
   Result<std::vector<Datum>> download_outputs(std::span<const Datum> inputs);
 
   const ExecPlan& plan() const override { return plan_; }
@@ -54,6 +55,7 @@ class DeviceInstance final : public Instance {
   Result<void> place_constants();
   Result<void> place_inputs_and_outputs();
   Result<void> record();
+  Result<void> launch(int32_t step, void* stream);
   Result<void> run_host(const Step& step, std::span<const Datum> inputs);
   // The value on the host: downloaded when it lies on the device.
   Result<Datum> fetch(ValueIndex value, std::span<const Datum> inputs);

@@ -59,8 +59,10 @@ class DeviceRuntime {
   virtual Result<std::unique_ptr<Recording>> record(std::span<const Command> commands, int32_t events,
                                                     const Launch& launch) = 0;
   virtual Result<void> wait() = 0;  // for all that was enqueued
-  // Milliseconds that the device took for one replay.
-  virtual Result<double> time(Recording& recording) = 0;
+  // Milliseconds on the device between two events around what `work` enqueues.
+  virtual Result<double> time(const std::function<Result<void>()>& work) = 0;
+  // Writes more memory than the device's caches hold.
+  virtual Result<void> flush_caches() = 0;
   virtual Result<DeviceMemory> memory() const = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "exec/geometry.h"
 #include "exec/instance.h"
 
+#include <mts/device_session.h>
 #include <mts/executor.h>
 
 #include <algorithm>
@@ -38,21 +39,50 @@ class ThreadCount {
   int before_;
 };
 
-class PlanSession final : public Session {
+class PlanSession final : public DeviceSession {
  public:
   PlanSession(Model model, std::unique_ptr<Backend> backend, int threads)
       : model_(std::move(model)), backend_(std::move(backend)), threads_(threads) {}
 
   Result<std::vector<Datum>> run(std::span<const Datum> inputs) override {
     const ThreadCount scope(threads_);
-    MTS_TRY(check(inputs));
-    std::vector<InputType> types;
-    for (const Datum& input : inputs) {
-      const Tensor* tensor = input.tensor();
-      types.push_back(tensor == nullptr ? InputType{} : InputType{tensor->dtype(), tensor->dims()});
-    }
-    MTS_ASSIGN(Instance* const instance, instance_for(types));
+    MTS_ASSIGN(Instance* const instance, instance_for(inputs));
     return instance->run(inputs);
+  }
+
+  // DeviceSession; as_device gives it only where there is a device.
+  bool is_on_device() const { return backend_->runtime() != nullptr; }
+  void set_max_streams(int streams) override { max_streams_ = streams; }
+  Result<void> load(std::span<const Datum> inputs) override {
+    MTS_ASSIGN(Instance* const instance, instance_for(inputs));
+    loaded_ = static_cast<DeviceInstance*>(instance);
+    loaded_inputs_.assign(inputs.begin(), inputs.end());
+    return loaded_->upload_inputs(inputs);
+  }
+  Result<void> enqueue() override { return loaded_->replay(); }
+  Result<void> wait() override { return backend_->runtime()->wait(); }
+  Result<std::vector<Datum>> unload() override { return loaded_->download_outputs(loaded_inputs_); }
+  Result<double> time(const std::function<Result<void>()>& work) override {
+    return backend_->runtime()->time(work);
+  }
+  Result<void> flush_caches() override { return backend_->runtime()->flush_caches(); }
+  std::string device_name() const override { return backend_->runtime()->name(); }
+  Result<uint64_t> device_bytes_in_use() override {
+    MTS_ASSIGN(const DeviceMemory memory, backend_->runtime()->memory());
+    return memory.total - memory.free;
+  }
+  int host_steps() const override { return loaded_->host_steps(); }
+  Result<std::vector<StepTime>> time_steps(int repeats) override {
+    MTS_ASSIGN(const std::vector<double> times, loaded_->time_steps(repeats));
+    std::vector<StepTime> result;
+    const ExecPlan& plan = loaded_->plan();
+    for (size_t i = 0; i < times.size(); ++i) {
+      const Step& step = plan.steps[i];
+      if (step.kind == StepKind::kView || step.kind == StepKind::kHost) continue;
+      const std::string node = step.nodes.empty() ? "" : " " + plan.graph->node(step.nodes.front()).name;
+      result.push_back({step.op + node, times[i], loaded_->schedule().stream_of[i]});
+    }
+    return result;
   }
 
   MemoryUse memory() const override {
@@ -103,7 +133,13 @@ class PlanSession final : public Session {
     return {};
   }
 
-  Result<Instance*> instance_for(const std::vector<InputType>& types) {
+  Result<Instance*> instance_for(std::span<const Datum> inputs) {
+    MTS_TRY(check(inputs));
+    std::vector<InputType> types;
+    for (const Datum& input : inputs) {
+      const Tensor* tensor = input.tensor();
+      types.push_back(tensor == nullptr ? InputType{} : InputType{tensor->dtype(), tensor->dims()});
+    }
     const auto found =
         std::find_if(instances_.begin(), instances_.end(), [&](const Entry& e) { return e.first == types; });
     if (found != instances_.end()) {
@@ -114,7 +150,10 @@ class PlanSession final : public Session {
     MTS_ASSIGN(ExecPlan plan, compile(model_, binding, *backend_));
     MTS_ASSIGN(std::unique_ptr<Instance> instance, make_instance(std::move(plan)));
     instances_.emplace_front(types, std::move(instance));
-    if (instances_.size() > kCachedPlans) instances_.pop_back();
+    if (instances_.size() > kCachedPlans) {
+      if (instances_.back().second.get() == loaded_) loaded_ = nullptr;
+      instances_.pop_back();
+    }
     return instances_.front().second.get();
   }
 
@@ -122,7 +161,7 @@ class PlanSession final : public Session {
     if (backend_->runtime() == nullptr)
       return PlanInstance::create(model_, std::move(plan), *backend_, memory_);
     MTS_ASSIGN(std::unique_ptr<DeviceInstance> instance,
-               DeviceInstance::create(model_, std::move(plan), *backend_, device_memory_, kMaxStreams));
+               DeviceInstance::create(model_, std::move(plan), *backend_, device_memory_, max_streams_));
     warn_about_host_steps(instance->plan());
     return instance;
   }
@@ -148,10 +187,13 @@ class PlanSession final : public Session {
   Model model_;
   std::unique_ptr<Backend> backend_;  // before what lies on its device
   int threads_;
+  int32_t max_streams_ = kMaxStreams;
   bool warned_ = false;
   SharedMemory memory_;
   SharedDeviceMemory device_memory_;
   std::list<Entry> instances_;  // the latest first
+  DeviceInstance* loaded_ = nullptr;
+  std::vector<Datum> loaded_inputs_;
 };
 
 Model copy_of(const Model& model) {
@@ -175,6 +217,11 @@ Result<std::unique_ptr<Session>> make_plan_session(const Model& model, std::uniq
 
 }  // namespace exec
 
+DeviceSession* as_device(Session& session) {
+  auto* const plan_session = dynamic_cast<exec::PlanSession*>(&session);
+  return plan_session != nullptr && plan_session->is_on_device() ? plan_session : nullptr;
+}
+
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options) {
   if (options.threads < 0) return fail(ErrorCode::kUsage, "the number of threads cannot be negative");
   const exec::DeviceEntry* const device = exec::find_device(options.device);
@@ -182,7 +229,7 @@ Result<std::unique_ptr<Session>> create_session(const Model& model, const Execut
     return fail(ErrorCode::kUsage,
                 "no device is called '" + options.device + "'; there are cpu, ref and cuda");
   if (device->make_session != nullptr) return device->make_session(model);
-  MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend());
+  MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend(options));
   return exec::make_plan_session(model, std::move(backend), options.threads);
 }
 

@@ -62,7 +62,9 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const Competition competition,
              in_file(Competition::create(fused, originals, flags.competition), fused));
   progress.set("measuring");
-  MTS_ASSIGN(BenchReport report, bench(competition.competitors(), flags.bench));
+  const bool on_device = flags.competition.executor.device == "cuda";
+  MTS_ASSIGN(BenchReport report,
+             (on_device ? bench_on_device : bench)(competition.competitors(), flags.bench));
   report.context = bench_context(flags.competition.executor);
   report.context.target = target != nullptr ? *target : "";
   MTS_ASSIGN(const bool passed, is_fast_enough(report, flags.min_speedup));
@@ -86,7 +88,7 @@ void add_bench(CLI::App& program, Invocation& invocation) {
   command->add_option("--only", flags->competition.only, "of the baselines, those of these names")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"fused", "sequential", "concat", "netfuse"}).description(""))
+      ->check(CLI::IsMember({"fused", "sequential", "streams", "concat", "netfuse"}).description(""))
       ->type_name("A,B");
   command->add_option("--seconds", flags->bench.seconds, "time for measuring, over all rows")
       ->check(CLI::PositiveNumber.description(""))
@@ -97,6 +99,7 @@ void add_bench(CLI::App& program, Invocation& invocation) {
                    "fail when the fused model is not this much faster than sequential")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("X");
+  command->add_flag("--cold", flags->bench.cold, "on a GPU: also with cold caches");
   add_dim_flag(*command, flags->dims, "1 by default");
   add_input_flags(*command, flags->ranges, flags->competition.inputs_directory, flags->competition.seed);
   add_executor_flags(*command, flags->competition.executor);

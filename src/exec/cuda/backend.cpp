@@ -120,6 +120,7 @@ class CudaBackend final : public Backend {
   }
 
   uint64_t weight_bytes() const override { return weights_.bytes(); }
+  Result<void> check_run() override { return parts_.own->check_run(); }
   DeviceRuntime* runtime() override { return parts_.runtime.get(); }
 
  private:

@@ -36,20 +36,22 @@ struct Destroyer {
 };
 using Operation = std::unique_ptr<void, Destroyer<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>>;
 using Layout = std::unique_ptr<void, Destroyer<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>>;
-using Preference = std::unique_ptr<void, Destroyer<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>>;
+using Preference =
+    std::unique_ptr<void, Destroyer<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>>;
 
 // A row-major matrix of `rows` x `columns` is a column-major one of `columns` x `rows`.
-cublasStatus_t make_layout(Layout& layout, const GemmCall& call, int64_t rows, int64_t columns, int64_t leading,
-                           int64_t stride) {
+cublasStatus_t make_layout(Layout& layout, const GemmCall& call, int64_t rows, int64_t columns,
+                           int64_t leading, int64_t stride) {
   cublasLtMatrixLayout_t made = nullptr;
-  cublasStatus_t status = cublasLtMatrixLayoutCreate(&made, data_type(call.dtype), static_cast<uint64_t>(columns),
-                                                     static_cast<uint64_t>(rows), leading);
+  cublasStatus_t status = cublasLtMatrixLayoutCreate(
+      &made, data_type(call.dtype), static_cast<uint64_t>(columns), static_cast<uint64_t>(rows), leading);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   layout.reset(made);
   const auto batch = static_cast<int32_t>(call.batch);
   status = cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof(batch));
   if (status != CUBLAS_STATUS_SUCCESS) return status;
-  return cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride));
+  return cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                          sizeof(stride));
 }
 
 class Product final : public PreparedCall {
@@ -71,7 +73,8 @@ class Product final : public PreparedCall {
     if (status == CUBLAS_STATUS_SUCCESS) status = set(CUBLASLT_MATMUL_DESC_TRANSB, second);
     if (status == CUBLAS_STATUS_SUCCESS) status = set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue());
     if (status == CUBLAS_STATUS_SUCCESS && call_.bias) {
-      // The address is set at each launch; the heuristic only wants to know that there is one, and how aligned.
+      // The address is set at each launch; the heuristic only wants to know that there is one, and how
+      // aligned.
       const void* const some = reinterpret_cast<const void*>(uintptr_t{256});
       status = set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, some);
       if (status == CUBLAS_STATUS_SUCCESS && call_.stride_bias != 0)
@@ -79,23 +82,25 @@ class Product final : public PreparedCall {
     }
     const int64_t m = call_.rows, n = call_.columns, k = call_.inner;
     if (status == CUBLAS_STATUS_SUCCESS)
-      status = make_layout(b_, call_, call_.b_transposed ? n : k, call_.b_transposed ? k : n, call_.ldb, call_.stride_b);
+      status = make_layout(b_, call_, call_.b_transposed ? n : k, call_.b_transposed ? k : n, call_.ldb,
+                           call_.stride_b);
     if (status == CUBLAS_STATUS_SUCCESS)
-      status = make_layout(a_, call_, call_.a_transposed ? k : m, call_.a_transposed ? m : k, call_.lda, call_.stride_a);
+      status = make_layout(a_, call_, call_.a_transposed ? k : m, call_.a_transposed ? m : k, call_.lda,
+                           call_.stride_a);
     if (status == CUBLAS_STATUS_SUCCESS) status = make_layout(d_, call_, m, n, call_.ldd, call_.stride_d);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     cublasLtMatmulPreference_t preference = nullptr;
     status = cublasLtMatmulPreferenceCreate(&preference);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     const Preference owner(preference);
-    status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kMostWorkspace,
-                                                  sizeof(kMostWorkspace));
+    status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                  &kMostWorkspace, sizeof(kMostWorkspace));
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     // Values begin at multiples of kPartAlignment, the default; how far groups lie apart the layouts say.
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
-    status = cublasLtMatmulAlgoGetHeuristic(handle_->handle, operation_.get(), b_.get(), a_.get(), d_.get(), d_.get(),
-                                            preference, 1, &found, &count);
+    status = cublasLtMatmulAlgoGetHeuristic(handle_->handle, operation_.get(), b_.get(), a_.get(), d_.get(),
+                                            d_.get(), preference, 1, &found, &count);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     if (count == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
     algorithm_ = found.algo;
@@ -110,15 +115,16 @@ class Product final : public PreparedCall {
     const void* const addend = call_.addend ? operands[next++] : nullptr;
     if (call_.bias) {
       const void* const bias = operands[next++];
-      if (const cublasStatus_t status = set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias); status != CUBLAS_STATUS_SUCCESS)
+      if (const cublasStatus_t status = set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+          status != CUBLAS_STATUS_SUCCESS)
         return failed(call_, status);
     }
     std::byte* const d = operands[next];
     const float alpha = call_.alpha, beta = call_.addend ? 1.f : 0.f;
-    const cublasStatus_t status = cublasLtMatmul(
-        handle_->handle, operation_.get(), &alpha, operands[1], b_.get(), operands[0], a_.get(), &beta,
-        addend != nullptr ? addend : d, d_.get(), d, d_.get(), &algorithm_, workspace, workspace_,
-        static_cast<cudaStream_t>(stream));
+    const cublasStatus_t status =
+        cublasLtMatmul(handle_->handle, operation_.get(), &alpha, operands[1], b_.get(), operands[0],
+                       a_.get(), &beta, addend != nullptr ? addend : d, d_.get(), d, d_.get(), &algorithm_,
+                       workspace, workspace_, static_cast<cudaStream_t>(stream));
     if (status != CUBLAS_STATUS_SUCCESS) return failed(call_, status);
     return {};
   }
@@ -154,7 +160,8 @@ class Products final : public CublasLtProducts {
   explicit Products(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {}
   Result<std::shared_ptr<PreparedCall>> build(const GemmCall& call) override {
     auto product = std::make_shared<Product>(call, handle_);
-    if (const cublasStatus_t status = product->prepare(); status != CUBLAS_STATUS_SUCCESS) return failed(call, status);
+    if (const cublasStatus_t status = product->prepare(); status != CUBLAS_STATUS_SUCCESS)
+      return failed(call, status);
     return product;
   }
 

@@ -1,5 +1,5 @@
-// Matrix products on cuBLASLt, with bias and activation in its epilogue. Row-major: d = a b is computed as the
-// column-major d' = b' a', so that a bias of one value a column is one value a row of cuBLASLt's.
+// Matrix products on cuBLASLt, with bias and activation in its epilogue. Row-major: d = a b is computed as
+// the column-major d' = b' a', so that a bias of one value a column is one value a row of cuBLASLt's.
 #pragma once
 
 #include "exec/cuda/library_calls.h"

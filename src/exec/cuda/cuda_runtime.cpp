@@ -20,10 +20,9 @@ tl::unexpected<Error> failed(const std::string& what, cudaError_t error) {
   return fail(ErrorCode::kDevice, "CUDA: " + what + ": " + cudaGetErrorString(error));
 }
 
-#define MTS_CUDA_TRY(what, expr)                                                      \
-  do {                                                                                \
-    if (const cudaError_t mts_error_ = (expr); mts_error_ != cudaSuccess)             \
-      return failed(what, mts_error_);                                                \
+#define MTS_CUDA_TRY(what, expr)                                                                           \
+  do {                                                                                                     \
+    if (const cudaError_t mts_error_ = (expr); mts_error_ != cudaSuccess) return failed(what, mts_error_); \
   } while (false)
 
 // "3.2 GiB"
@@ -57,6 +56,12 @@ struct Event {
   }
 };
 
+// All sessions of the process use the same streams, so that their replays run one after another.
+std::weak_ptr<std::vector<Stream>>& shared_streams() {
+  static std::weak_ptr<std::vector<Stream>> streams;
+  return streams;
+}
+
 class GraphRecording final : public Recording {
  public:
   GraphRecording(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
@@ -84,15 +89,23 @@ class CudaRuntime final : public DeviceRuntime {
     MTS_CUDA_TRY("the device does not tell what it is", cudaGetDeviceProperties(&properties, 0));
     name_ = properties.name;
     if (properties.major < kOldest) {
-      return fail(ErrorCode::kDevice, "the GPU " + name_ + " has compute capability " +
-                                          std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                                          "; mts needs 8.0 (Ampere) or newer");
+      return fail(ErrorCode::kDevice,
+                  "the GPU " + name_ + " has compute capability " + std::to_string(properties.major) + "." +
+                      std::to_string(properties.minor) + "; mts needs 8.0 (Ampere) or newer");
     }
     MTS_CUDA_TRY("the device cannot be used", cudaSetDevice(0));
-    streams_.resize(kMostStreams);
-    for (Stream& stream : streams_)
-      MTS_CUDA_TRY("a stream cannot be made", cudaStreamCreateWithFlags(&stream.stream, cudaStreamNonBlocking));
-    for (Event* event : {&begin_, &end_}) MTS_CUDA_TRY("an event cannot be made", cudaEventCreate(&event->event));
+    flush_bytes_ = 4 * static_cast<uint64_t>(std::max(properties.l2CacheSize, 1 << 20));
+    streams_ = shared_streams().lock();
+    if (streams_ == nullptr) {
+      auto streams = std::make_shared<std::vector<Stream>>(kMostStreams);
+      for (Stream& stream : *streams)
+        MTS_CUDA_TRY("a stream cannot be made",
+                     cudaStreamCreateWithFlags(&stream.stream, cudaStreamNonBlocking));
+      streams_ = streams;
+      shared_streams() = streams_;
+    }
+    for (Event* event : {&begin_, &end_})
+      MTS_CUDA_TRY("an event cannot be made", cudaEventCreate(&event->event));
     const cudaError_t pinned = cudaHostAlloc(&staging_, kStagingBytes, cudaHostAllocDefault);
     MTS_CUDA_TRY("pinned memory cannot be had", pinned);
     return {};
@@ -108,8 +121,9 @@ class CudaRuntime final : public DeviceRuntime {
       cudaGetLastError();
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
-      return fail(ErrorCode::kDevice, "the GPU is out of memory: " + std::string(what) + " need " + size_text(bytes) +
-                                          ", " + size_text(free) + " of " + size_text(total) +
+      return fail(ErrorCode::kDevice, "the GPU is out of memory: " + std::string(what) + " need " +
+                                          size_text(bytes) + ", " + size_text(free) + " of " +
+                                          size_text(total) +
                                           " are free; a model stitched with --memory-budget " +
                                           std::to_string(free >> 20) + "MiB would fit");
     }
@@ -152,7 +166,8 @@ class CudaRuntime final : public DeviceRuntime {
     std::vector<Event> made(static_cast<size_t>(events));
     for (Event& event : made)
       MTS_CUDA_TRY("an event cannot be made", cudaEventCreateWithFlags(&event.event, cudaEventDisableTiming));
-    MTS_CUDA_TRY("recording cannot begin", cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
+    MTS_CUDA_TRY("recording cannot begin",
+                 cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
     Result<void> captured = capture(commands, made, launch);
     cudaGraph_t graph = nullptr;
     const cudaError_t ended = cudaStreamEndCapture(stream(), &graph);
@@ -176,14 +191,22 @@ class CudaRuntime final : public DeviceRuntime {
     return {};
   }
 
-  Result<double> time(Recording& recording) override {
+  Result<double> time(const std::function<Result<void>()>& work) override {
     MTS_CUDA_TRY("an event cannot be recorded", cudaEventRecord(begin_.event, stream()));
-    MTS_TRY(recording.replay());
+    MTS_TRY(work());
     MTS_CUDA_TRY("an event cannot be recorded", cudaEventRecord(end_.event, stream()));
     MTS_CUDA_TRY("the device failed", cudaEventSynchronize(end_.event));
     float milliseconds = 0;
     MTS_CUDA_TRY("events tell no time", cudaEventElapsedTime(&milliseconds, begin_.event, end_.event));
     return static_cast<double>(milliseconds);
+  }
+
+  Result<void> flush_caches() override {
+    if (flushed_ == nullptr) {
+      MTS_ASSIGN(flushed_, allocate(flush_bytes_, "a block larger than the L2 cache"));
+    }
+    MTS_CUDA_TRY("memory cannot be filled", cudaMemsetAsync(flushed_.get(), 0, flush_bytes_, stream()));
+    return {};
   }
 
   Result<DeviceMemory> memory() const override {
@@ -195,11 +218,12 @@ class CudaRuntime final : public DeviceRuntime {
  private:
   static constexpr uint64_t kAlignment = 256;  // cudaMalloc's
 
-  cudaStream_t stream() const { return streams_[0].stream; }
+  cudaStream_t stream() const { return streams_->front().stream; }
 
-  Result<void> capture(std::span<const Command> commands, const std::vector<Event>& events, const Launch& launch) {
+  Result<void> capture(std::span<const Command> commands, const std::vector<Event>& events,
+                       const Launch& launch) {
     for (const Command& command : commands) {
-      const cudaStream_t own = streams_[static_cast<size_t>(command.stream)].stream;
+      const cudaStream_t own = (*streams_)[static_cast<size_t>(command.stream)].stream;
       const auto index = static_cast<size_t>(command.index);
       switch (command.kind) {
         case Command::Kind::kLaunch:
@@ -217,8 +241,10 @@ class CudaRuntime final : public DeviceRuntime {
   }
 
   std::string name_;
-  std::vector<Stream> streams_;
+  std::shared_ptr<std::vector<Stream>> streams_;
   Event begin_, end_;
+  DeviceBlock flushed_;
+  uint64_t flush_bytes_ = 0;
   void* staging_ = nullptr;
 };
 
@@ -231,9 +257,9 @@ Result<std::unique_ptr<DeviceRuntime>> make_cuda_runtime() {
     int driver = 0;
     if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
       return fail(ErrorCode::kDevice, "no NVIDIA driver is installed on this machine");
-    return fail(ErrorCode::kDevice, "the NVIDIA driver is too old: it knows CUDA " + std::to_string(driver / 1000) +
-                                        "." + std::to_string(driver % 1000 / 10) + ", mts was built for " +
-                                        cuda_version());
+    return fail(ErrorCode::kDevice,
+                "the NVIDIA driver is too old: it knows CUDA " + std::to_string(driver / 1000) + "." +
+                    std::to_string(driver % 1000 / 10) + ", mts was built for " + cuda_version());
   }
   if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0))
     return fail(ErrorCode::kDevice, "no NVIDIA GPU is there for this process (CUDA_VISIBLE_DEVICES?)");

@@ -26,7 +26,7 @@ fe::DataType_t data_type(DType dtype) {
   }
 }
 
-tl::unexpected<Error> failed(const std::string& what, const fe::error_object& status) {
+tl::unexpected<Error> failed(const std::string& what, fe::error_object status) {
   return fail(ErrorCode::kDevice, "cuDNN has no plan for " + what + ": " + status.get_message());
 }
 
@@ -46,7 +46,8 @@ class Plan final : public CudnnPlan {
   // Operand k is the tensor with uid k + 1.
   Plan(std::shared_ptr<fe::graph::Graph> graph, int64_t index, std::shared_ptr<Handle> handle)
       : graph_(std::move(graph)), index_(index), handle_(std::move(handle)) {
-    workspace_ = static_cast<uint64_t>(std::max<int64_t>(0, graph_->get_workspace_size_plan_at_index(index_)));
+    workspace_ =
+        static_cast<uint64_t>(std::max<int64_t>(0, graph_->get_workspace_size_plan_at_index(index_)));
     if (graph_->get_plan_name_at_index(index_, name_).is_bad()) name_ = "unknown";
   }
 
@@ -59,7 +60,7 @@ class Plan final : public CudnnPlan {
       return fail(ErrorCode::kDevice, "cuDNN refuses the stream");
     std::unordered_map<int64_t, void*> addresses;
     for (size_t i = 0; i < operands.size(); ++i) addresses[static_cast<int64_t>(i) + 1] = operands[i];
-    const auto status = graph_->execute_plan_at_index(handle_->handle, addresses, workspace, index_);
+    auto status = graph_->execute_plan_at_index(handle_->handle, addresses, workspace, index_);
     if (status.is_bad()) return fail(ErrorCode::kDevice, "cuDNN: " + status.get_message());
     return {};
   }
@@ -108,7 +109,7 @@ class Graphs final : public CudnnGraphs {
     const auto graph = new_graph(call.dtype);
     const TensorPtr x = tensor(*graph, 1, call.x);
     const bool is_max = call.pooling == Pooling::kMax;
-    const auto mode = is_max ? fe::ResampleMode_t::MAXPOOL
+    const auto mode = is_max                              ? fe::ResampleMode_t::MAXPOOL
                       : call.pooling == Pooling::kAverage ? fe::ResampleMode_t::AVGPOOL_EXCLUDE_PADDING
                                                           : fe::ResampleMode_t::AVGPOOL_INCLUDE_PADDING;
     const auto outputs = graph->resample(

@@ -1,8 +1,8 @@
 // Calls as cuDNN graphs with a plan chosen. The only header for cudnn-frontend's source file, and free of it.
 //
-// In: a call, and the properties of a device: those of the one at hand, or of any from a file, with no GPU and no driver
-// anywhere. So every graph that the executor would build can be checked on any machine that has cuDNN's libraries.
-// Errors: kDevice where cuDNN has no plan.
+// In: a call, and the properties of a device: those of the one at hand, or of any from a file, with no GPU
+// and no driver anywhere. So every graph that the executor would build can be checked on any machine that has
+// cuDNN's libraries. Errors: kDevice where cuDNN has no plan.
 #pragma once
 
 #include "exec/cuda/library_calls.h"
@@ -26,7 +26,8 @@ class CudnnGraphs {
 
 // For the current device; plans can be enqueued.
 Result<std::unique_ptr<CudnnGraphs>> cudnn_graphs();
-// For the device that `properties_json` describes (cudnn-frontend's DeviceProperties); plans cannot be enqueued.
+// For the device that `properties_json` describes (cudnn-frontend's DeviceProperties); plans cannot be
+// enqueued.
 Result<std::unique_ptr<CudnnGraphs>> cudnn_graphs_without_device(const std::string& properties_json);
 std::string cudnn_version();
 

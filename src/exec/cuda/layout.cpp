@@ -75,7 +75,8 @@ class LayoutChooser {
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (step.inputs[i] == kAbsent) continue;
       const bool is_epilogue = i >= static_cast<size_t>(step.node_inputs);
-      const bool is_image = i == 0 || (is_epilogue && dims(step.inputs[i]) == whole);
+      const bool made_weight = i == 1 && step.op == "Conv" && !plan_.value(step.inputs[1]).is_constant();
+      const bool is_image = i == 0 || made_weight || (is_epilogue && dims(step.inputs[i]) == whole);
       convert(step.inputs[i], is_image ? wanted : kRowMajor);
     }
     set(step.outputs[0], wanted);

@@ -67,7 +67,7 @@ bool Lowering::is_library_step(const ExecPlan& plan, const Step& step) {
     if (rank < 3 || rank > 5) return false;
     const auto window = window_of(plan.graph->node(step.node), plan.value(step.inputs[0]).dims,
                                   plan.value(step.inputs[1]).dims);
-    return window.has_value() && (plan.value(step.inputs[1]).is_constant() || is_pointwise(*window));
+    return window.has_value();
   }
   if (step.op == "MatMul" || step.op == "Gemm") {
     if (!all_float(plan, step)) return false;
@@ -175,7 +175,11 @@ std::vector<LoweredCall> Lowering::lower_conv(const ExecPlan& plan, const Step& 
   call.bias = bias != kAbsent || call.addend || epilogue->activation != Activation::kNone;
   call.activation = epilogue->activation;
   if (!libraries_.takes(call)) return {};
-  LoweredCall lowered{call, {value(step.inputs[0]), {CallOperand::Kind::kPackedWeight, step.inputs[1]}}};
+  // A weight that is made at run time is a value like any other, which the layout chooser has repacked.
+  const bool known = plan.value(step.inputs[1]).is_constant();
+  const CallOperand filters{known ? CallOperand::Kind::kPackedWeight : CallOperand::Kind::kValue,
+                            step.inputs[1]};
+  LoweredCall lowered{call, {value(step.inputs[0]), filters}};
   if (call.addend) lowered.operands.push_back(value(epilogue->addend));
   if (bias != kAbsent) {
     lowered.operands.push_back(value(bias));

@@ -10,6 +10,7 @@
 #include "exec/cuda/library_calls.h"
 #include "exec/runtime.h"
 
+#include <functional>
 #include <memory>
 #include <random>
 #include <set>
@@ -30,7 +31,8 @@ class HostRuntime final : public DeviceRuntime {
   Result<std::unique_ptr<Recording>> record(std::span<const Command> commands, int32_t events,
                                             const Launch& launch) override;
   Result<void> wait() override { return {}; }
-  Result<double> time(Recording& recording) override;
+  Result<double> time(const std::function<Result<void>()>& work) override;
+  Result<void> flush_caches() override { return {}; }
   Result<DeviceMemory> memory() const override { return DeviceMemory{capacity_ - used_, capacity_}; }
 
  private:
