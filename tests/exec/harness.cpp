@@ -52,6 +52,13 @@ std::vector<Datum> run(const std::string& device, const Model& model, const std:
   return outputs ? *outputs : std::vector<Datum>{};
 }
 
+Tensor floats_of(const Tensor& doubles) {
+  Tensor result(DType::kFloat32, doubles.dims());
+  for (int64_t i = 0; i < doubles.element_count(); ++i)
+    result.mutable_as<float>()[i] = static_cast<float>(doubles.as<double>()[i]);
+  return result;
+}
+
 void expect_close(const Tensor& expected, const Tensor& actual, const std::string& what,
                   double tolerance = 1e-4) {
   ASSERT_EQ(expected.dims(), actual.dims()) << what;
@@ -59,6 +66,9 @@ void expect_close(const Tensor& expected, const Tensor& actual, const std::strin
   if (ref::is_small_float(expected.dtype())) {
     return expect_close(ref::widen(expected), ref::widen(actual), what,
                         expected.dtype() == DType::kFloat16 ? 5e-3 : 2e-2);
+  }
+  if (expected.dtype() == DType::kFloat64) {
+    return expect_close(floats_of(expected), floats_of(actual), what, 1e-6);
   }
   if (expected.dtype() != DType::kFloat32) {
     if (expected.dtype() == DType::kString) {

@@ -1,4 +1,4 @@
-// MatMul and Gemm with oneDNN.
+// MatMul and Gemm with oneDNN (product.h: as which products).
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/parallel.h"
 #include "exec/geometry.h"

@@ -51,8 +51,15 @@ class CheckedKernel final : public Kernel {
 
 class ShimBackend final : public Backend {
  public:
+  explicit ShimBackend(std::map<std::string, StepCounts>* counts) : counts_(counts) {}
+
   bool accepts(const ExecPlan& plan, const Step& step) const override {
-    return own_family_of(plan, step) != nullptr;
+    const bool accepted = own_family_of(plan, step) != nullptr;
+    if (counts_ != nullptr) {
+      StepCounts& count = (*counts_)[step.op];
+      ++(accepted ? count.kernels : count.host);
+    }
+    return accepted;
   }
   bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                         ValueIndex operand) const override {
@@ -70,14 +77,18 @@ class ShimBackend final : public Backend {
 
  private:
   HostDevice device_;
+  std::map<std::string, StepCounts>* counts_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_shim_backend() { return std::make_unique<ShimBackend>(); }
+std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts) {
+  return std::make_unique<ShimBackend>(counts);
+}
 
-Result<std::unique_ptr<Session>> make_shim_session(const Model& model) {
-  return make_plan_session(model, make_shim_backend(), 1);
+Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
+                                                   std::map<std::string, StepCounts>* counts) {
+  return make_plan_session(model, make_shim_backend(counts), 1);
 }
 
 }  // namespace mts::exec::cuda

@@ -1,6 +1,8 @@
 #include "tests/exec/cuda_runtime/host_device.h"
 
 #include "exec/cpu/backend.h"
+#include "exec/cuda/copies.h"
+#include "exec/cuda/own_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -185,26 +187,6 @@ void pool(const PoolCall& call, std::span<std::byte* const> operands) {
           }
 }
 
-void copy(const CopyCall& call, std::span<std::byte* const> operands) {
-  if (element_count(call.dims) == 0) return;
-  std::vector<int64_t> index(call.dims.size(), 0);
-  int64_t from = call.from_offset, to = call.to_offset;
-  const auto bytes = static_cast<int64_t>(call.element_bytes);
-  for (;;) {
-    std::memmove(operands[1] + to * bytes, operands[0] + from * bytes, call.element_bytes);
-    size_t axis = index.size();
-    while (axis-- > 0) {
-      from += call.from_strides[axis];
-      to += call.to_strides[axis];
-      if (++index[axis] < call.dims[axis]) break;
-      from -= call.from_strides[axis] * call.dims[axis];
-      to -= call.to_strides[axis] * call.dims[axis];
-      index[axis] = 0;
-    }
-    if (axis == static_cast<size_t>(-1)) return;
-  }
-}
-
 template <class Call>
 PreparedResult loop(const Call& call, void (*body)(const Call&, std::span<std::byte* const>)) {
   return std::make_shared<Loop>([call, body](std::span<std::byte* const> operands) { body(call, operands); });
@@ -264,14 +246,16 @@ Result<double> HostRuntime::time(const std::function<Result<void>()>& work) {
 PreparedResult HostLibraries::prepare(const ConvCall& call) { return loop(call, convolve); }
 PreparedResult HostLibraries::prepare(const PoolCall& call) { return loop(call, pool); }
 PreparedResult HostLibraries::prepare(const GemmCall& call) { return loop(call, multiply); }
-PreparedResult HostLibraries::prepare(const CopyCall& call) { return loop(call, copy); }
+PreparedResult HostLibraries::prepare(const CopyCall& call) { return prepare_copy(call); }
 
 std::unique_ptr<OwnKernels> cpu_kernels() { return std::make_unique<CpuKernels>(*make_cpu_backend()); }
 
-std::unique_ptr<Backend> host_backend(unsigned seed, std::set<std::string> refused) {
-  return make_backend({std::make_unique<HostRuntime>(seed),
-                       std::make_unique<HostLibraries>(std::move(refused)), cpu_kernels()},
-                      Math::kStrict);
+std::unique_ptr<Backend> host_backend(unsigned seed, std::set<std::string> refused, bool own) {
+  BackendParts parts;
+  parts.runtime = std::make_unique<HostRuntime>(seed);
+  parts.libraries = std::make_unique<HostLibraries>(std::move(refused));
+  parts.own = own ? std::move(*make_own_kernels(*parts.runtime)) : cpu_kernels();
+  return make_backend(std::move(parts), Math::kStrict);
 }
 
 }  // namespace mts::exec::cuda

@@ -59,6 +59,7 @@ class HostLibraries final : public Libraries {
 // The CPU backend's kernels as own ones.
 std::unique_ptr<OwnKernels> cpu_kernels();
 
-std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {});
+// `own`: mts's CUDA kernels, run on the host by the shim, instead of the CPU backend's.
+std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {}, bool own = true);
 
 }  // namespace mts::exec::cuda

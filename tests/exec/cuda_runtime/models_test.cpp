@@ -49,8 +49,10 @@ TEST_P(Nodes, EqualTheReference) {
   const Model model = model_of(GetParam(), inputs);
   const std::vector<Datum> expected = reference(model, inputs);
   for (const std::set<std::string>& refused : {std::set<std::string>{}, {"conv", "pool"}}) {
-    const auto backend = host_backend(1, refused);
-    expect_same_on_device(model, inputs, expected, *backend, to_string(GetParam()));
+    for (const bool own : {false, true}) {
+      const auto backend = host_backend(1, refused, own);
+      expect_same_on_device(model, inputs, expected, *backend, to_string(GetParam()));
+    }
   }
 }
 

@@ -41,6 +41,8 @@ constexpr uint32_t ceil_div(int64_t a, int64_t b) { return static_cast<uint32_t>
 
 #include <cuda_runtime.h>
 
+#define MTS_NOINLINE __noinline__
+
 namespace mts::exec::cuda {
 
 template <class T>
@@ -88,6 +90,7 @@ LaunchError launch(void (*kernel)(P...), const LaunchShape& shape, StreamHandle 
 #define __forceinline__ inline
 #define __grid_constant__
 #define __launch_bounds__(...)
+#define MTS_NOINLINE [[gnu::noinline]]  // __noinline__ is a word of the standard library's headers
 
 namespace mts::exec::cuda {
 

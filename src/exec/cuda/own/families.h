@@ -37,5 +37,21 @@ bool accepts_elementwise(const ExecPlan& plan, const Step& step);
 KernelResult make_elementwise(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_movement(const ExecPlan& plan, const Step& step);
 KernelResult make_movement(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_rows(const ExecPlan& plan, const Step& step);
+KernelResult make_rows(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_reduce(const ExecPlan& plan, const Step& step);
+KernelResult make_reduce(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_gather(const ExecPlan& plan, const Step& step);
+KernelResult make_gather(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_pool(const ExecPlan& plan, const Step& step);
+KernelResult make_pool(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_resize(const ExecPlan& plan, const Step& step);
+KernelResult make_resize(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_map(const ExecPlan& plan, const Step& step);
+KernelResult make_map(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_conv(const ExecPlan& plan, const Step& step);
+KernelResult make_conv(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_matmul(const ExecPlan& plan, const Step& step);
+KernelResult make_matmul(OwnDevice& device, const ExecPlan& plan, const Step& step);
 
 }  // namespace mts::exec::cuda

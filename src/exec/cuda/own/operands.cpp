@@ -15,6 +15,39 @@ std::optional<FloatType> float_type_of(DType dtype) {
   }
 }
 
+std::optional<ScalarType> scalar_type_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return ScalarType::kFloat32;
+    case DType::kFloat16:
+      return ScalarType::kFloat16;
+    case DType::kBfloat16:
+      return ScalarType::kBfloat16;
+    case DType::kFloat64:
+      return ScalarType::kFloat64;
+    case DType::kInt8:
+      return ScalarType::kInt8;
+    case DType::kUint8:
+      return ScalarType::kUint8;
+    case DType::kInt16:
+      return ScalarType::kInt16;
+    case DType::kUint16:
+      return ScalarType::kUint16;
+    case DType::kInt32:
+      return ScalarType::kInt32;
+    case DType::kUint32:
+      return ScalarType::kUint32;
+    case DType::kInt64:
+      return ScalarType::kInt64;
+    case DType::kUint64:
+      return ScalarType::kUint64;
+    case DType::kBool:
+      return ScalarType::kBool;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::optional<int32_t> width_of(DType dtype) {
   const int bits = bit_width(dtype);
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64) return std::nullopt;

@@ -4,6 +4,7 @@
 #include "exec/cpu/iteration.h"
 #include "exec/cuda/kernels/float_type.h"
 #include "exec/cuda/kernels/index.h"
+#include "exec/cuda/kernels/scalar_type.h"
 #include "exec/geometry.h"
 #include "exec/plan.h"
 
@@ -18,6 +19,7 @@ namespace mts::exec::cuda {
 inline constexpr int32_t kChannelsLast = 1;  // PlanValue::layout, as on the CPU
 
 std::optional<FloatType> float_type_of(DType dtype);
+std::optional<ScalarType> scalar_type_of(DType dtype);
 // Bytes of an element; nothing for types of less than a byte, strings and the like.
 std::optional<int32_t> width_of(DType dtype);
 

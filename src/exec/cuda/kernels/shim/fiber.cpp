@@ -117,9 +117,8 @@ void Fiber::prepare(void (*body)(void*), void* argument) {
   argument_ = argument;
   done_ = false;
   // As mts_shim_switch leaves a stack: six registers, where to go on, and a return address that is never used
-  // (it aligns the stack as a call would).
+  // (with it, the stack is aligned as after a call).
   auto* top = reinterpret_cast<void**>(stack_ + kStack);
-  *--top = nullptr;
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(&Fiber::start);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
