@@ -89,7 +89,8 @@ if(mts_cuda_wanted)  # AUTO counts as true
     mts_fetch_cudnn_frontend(mts_cudnn_frontend_dir)
     add_library(mts_cudnn_frontend INTERFACE)
     target_include_directories(mts_cudnn_frontend SYSTEM INTERFACE "${mts_cudnn_frontend_dir}")
-    target_link_libraries(mts_cudnn_frontend INTERFACE mts_cudnn CUDA::cudart CUDA::nvrtc ${CMAKE_DL_LIBS})
+    # The file of CUDA::nvrtc: the target would bring the driver's library, which is where a GPU is only.
+    target_link_libraries(mts_cudnn_frontend INTERFACE mts_cudnn CUDA::cudart $<TARGET_FILE:CUDA::nvrtc> ${CMAKE_DL_LIBS})
     message(STATUS "CUDA ${CUDAToolkit_VERSION}, cuDNN: ${MTS_CUDNN_LIBRARY}; architectures ${CMAKE_CUDA_ARCHITECTURES}")
   elseif(mts_cuda_wanted STREQUAL "AUTO")
     message(STATUS "CUDA plugin: not built, ${mts_cuda_refusal}; its tests are skipped")

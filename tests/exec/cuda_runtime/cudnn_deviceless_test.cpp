@@ -101,6 +101,11 @@ void expect_plans(const Model& model, const std::vector<Datum>& inputs, const st
     Shared& state = shared(math);
     const size_t before = state.answers.refused.size();
     const auto plan = plan_for(model, inputs, *state.backend);
+    // What no device of the executor runs has no graphs either.
+    if (!plan && plan.error().code == ErrorCode::kUnsupported) {
+      std::printf("%s: not run by the executor: %s\n", what.c_str(), plan.error().message.c_str());
+      continue;
+    }
     EXPECT_TRUE(plan.has_value()) << what << ": " << plan.error().to_string();
     for (size_t i = before; i < state.answers.refused.size(); ++i)
       ADD_FAILURE() << what << ": " << state.answers.refused[i];
