@@ -3,8 +3,7 @@
 // or a driver.
 //
 // Plans are compiled with libraries that cuDNN answers for, so layouts and fusion are those of the real
-// device. A signature is asked once. MTS_CUDNN_ALL=1 takes all models and bindings of a family; otherwise its
-// first two models and the fused one, at two sizes.
+// device. A signature is asked once.
 #include "exec/cuda/cudnn_graphs.h"
 #include "tests/exec/cuda_runtime/host_device.h"
 #include "tests/exec/cuda_runtime/plans.h"
@@ -82,8 +81,6 @@ std::unique_ptr<Backend> backend_for(Answers& answers, Math math) {
                       math);
 }
 
-bool all_of_them() { return std::getenv("MTS_CUDNN_ALL") != nullptr; }
-
 // One cache for all tests of a mathematics.
 struct Shared {
   Answers answers;
@@ -149,10 +146,8 @@ TEST_P(Families, HavePlansAloneAndFused) {
   }
   size_t bindings = 1;
   for (const auto& [symbol, sizes] : family.dims) bindings = std::max(bindings, sizes.size());
-  const size_t first = all_of_them() ? 0 : std::min<size_t>(1, bindings - 1);
-  const size_t last = all_of_them() ? bindings : std::min(bindings, first + 2);
-  for (size_t m = 0; m < originals.size() && (all_of_them() || m < 2); ++m) {
-    for (size_t b = first; b < last; ++b)
+  for (size_t m = 0; m < originals.size(); ++m) {
+    for (size_t b = 0; b < bindings; ++b)
       expect_plans(originals[m], inputs_of(originals[m], family, b), family.models[m]);
   }
   StitchOptions options;
@@ -160,7 +155,7 @@ TEST_P(Families, HavePlansAloneAndFused) {
   auto fused = stitch(std::move(originals), options);
   ASSERT_TRUE(fused.has_value()) << fused.error().to_string();
   ASSERT_TRUE(fused->model.graph.sort().has_value());
-  for (size_t b = first; b < last; ++b)
+  for (size_t b = 0; b < bindings; ++b)
     expect_plans(fused->model, inputs_of(fused->model, family, b), "fused");
 }
 INSTANTIATE_TEST_SUITE_P(Cudnn, Families, testing::ValuesIn(families()),
@@ -187,17 +182,21 @@ TEST(Cudnn, LightZooModelsHavePlans) {
   }
 }
 
-// Last: what was asked, for the log.
-TEST(Cudnn, ZSummary) {
-  for (const Math math : {Math::kStrict, Math::kFast}) {
-    const Answers& answers = shared(math).answers;
-    std::printf("%s: %d convolutions with a plan, %d without; engines:",
-                math == Math::kStrict ? "FP32" : "TF32", answers.plans, answers.refusals);
-    for (const auto& [engine, count] : answers.engines) std::printf(" %s x%d", engine.c_str(), count);
-    std::printf("\n");
-    EXPECT_GT(answers.plans, 0);
+// What was asked, for the log: after all tests.
+class Summary : public testing::Environment {
+ public:
+  void TearDown() override {
+    for (const Math math : {Math::kStrict, Math::kFast}) {
+      const Answers& answers = shared(math).answers;
+      std::printf("%s: %d convolutions with a plan, %d without; engines:",
+                  math == Math::kStrict ? "FP32" : "TF32", answers.plans, answers.refusals);
+      for (const auto& [engine, count] : answers.engines) std::printf(" %s x%d", engine.c_str(), count);
+      std::printf("\n");
+    }
   }
-}
+};
+[[maybe_unused]] const testing::Environment* const kSummary =
+    testing::AddGlobalTestEnvironment(new Summary);  // NOLINT: GoogleTest deletes it
 
 }  // namespace
 }  // namespace mts::exec::cuda
