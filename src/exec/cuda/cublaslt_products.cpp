@@ -1,5 +1,7 @@
 #include "exec/cuda/cublaslt_products.h"
 
+#include "exec/cuda/layout.h"
+
 #include <memory>
 #include <utility>
 
@@ -96,7 +98,13 @@ class Product final : public PreparedCall {
     status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                                   &kMostWorkspace, sizeof(kMostWorkspace));
     if (status != CUBLAS_STATUS_SUCCESS) return status;
-    // Values begin at multiples of kPartAlignment, the default; how far groups lie apart the layouts say.
+    for (const auto attribute :
+         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+      const uint32_t bytes = alignment();
+      status = cublasLtMatmulPreferenceSetAttribute(preference, attribute, &bytes, sizeof(bytes));
+      if (status != CUBLAS_STATUS_SUCCESS) return status;
+    }
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
     status = cublasLtMatmulAlgoGetHeuristic(handle_->handle, operation_.get(), b_.get(), a_.get(), d_.get(),
@@ -145,6 +153,16 @@ class Product final : public PreparedCall {
         break;
     }
     return call_.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  }
+
+  // Of every matrix of the batch: values begin at multiples of kPartAlignment, the next matrix a stride
+  // further.
+  uint32_t alignment() const {
+    uint64_t bits = kPartAlignment;
+    const auto element = static_cast<uint64_t>(bit_width(call_.dtype)) / 8;
+    for (const int64_t stride : {call_.stride_a, call_.stride_b, call_.stride_d})
+      bits |= static_cast<uint64_t>(stride) * element;
+    return static_cast<uint32_t>(bits & (~bits + 1));  // the lowest bit set
   }
 
   GemmCall call_;

@@ -122,12 +122,12 @@ class CudaRuntime final : public DeviceRuntime {
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
       return fail(ErrorCode::kDevice, "the GPU is out of memory: " + std::string(what) + " need " +
-                                          size_text(bytes) + ", " + size_text(free) + " of " +
-                                          size_text(total) +
-                                          " are free; a model stitched with --memory-budget " +
-                                          std::to_string(free >> 20) + "MiB would fit");
+                                          size_text(bytes) + ", but " + size_text(free) + " of " +
+                                          size_text(total) + " are free: fewer models in one file would fit");
     }
     MTS_CUDA_TRY("memory cannot be had", error);
+    // Zeros: the first launches, before anything was uploaded, find indices that are in range.
+    MTS_CUDA_TRY("memory cannot be filled", cudaMemset(memory, 0, std::max<uint64_t>(bytes, kAlignment)));
     return DeviceBlock(static_cast<std::byte*>(memory), [](std::byte* p) { cudaFree(p); });
   }
 

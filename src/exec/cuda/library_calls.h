@@ -94,7 +94,8 @@ class Libraries {
   // Whether there is a plan for it on this device. Asked while layouts are chosen.
   virtual bool takes(const ConvCall& call) = 0;
   virtual bool takes(const PoolCall& call) = 0;
-  // Preconditions: takes(call); products and copies are always taken.
+  virtual bool takes(const GemmCall& call) = 0;
+  // Preconditions: takes(call); copies are always taken.
   virtual PreparedResult prepare(const ConvCall& call) = 0;
   virtual PreparedResult prepare(const PoolCall& call) = 0;
   virtual PreparedResult prepare(const GemmCall& call) = 0;

@@ -150,11 +150,13 @@ std::vector<LoweredCall> Lowering::lower_conv(const ExecPlan& plan, const Step& 
     call.addend = epilogue->addend != kAbsent;
     call.bias = bias != kAbsent;
     call.activation = epilogue->activation;
-    LoweredCall lowered{call, {value(step.inputs[0]), value(step.inputs[1])}};
-    if (call.addend) lowered.operands.push_back(value(epilogue->addend));
-    if (call.bias) lowered.operands.push_back(value(bias));
-    lowered.operands.push_back(value(step.outputs[0]));
-    return {lowered};
+    if (libraries_.takes(call)) {
+      LoweredCall lowered{call, {value(step.inputs[0]), value(step.inputs[1])}};
+      if (call.addend) lowered.operands.push_back(value(epilogue->addend));
+      if (call.bias) lowered.operands.push_back(value(bias));
+      lowered.operands.push_back(value(step.outputs[0]));
+      return {lowered};
+    }
   }
 
   ConvCall call;
@@ -222,6 +224,7 @@ std::vector<LoweredCall> Lowering::lower_gemm(const ExecPlan& plan, const Step& 
   call.addend = addend != kAbsent;
   call.bias = bias != kAbsent;
   call.activation = epilogue->activation;
+  if (!libraries_.takes(call)) return {};
   LoweredCall lowered{call, {value(step.inputs[0]), value(step.inputs[1])}};
   if (call.addend) lowered.operands.push_back(value(addend));
   if (call.bias) lowered.operands.push_back(value(bias));

@@ -16,6 +16,7 @@ class NvidiaLibraries final : public Libraries {
 
   bool takes(const ConvCall& call) override { return prepare(call).has_value(); }
   bool takes(const PoolCall& call) override { return prepare(call).has_value(); }
+  bool takes(const GemmCall& call) override { return prepare(call).has_value(); }
   PreparedResult prepare(const ConvCall& call) override { return cached(call, *graphs_); }
   PreparedResult prepare(const PoolCall& call) override { return cached(call, *graphs_); }
   PreparedResult prepare(const GemmCall& call) override { return cached(call, *products_); }

@@ -42,6 +42,7 @@ class DevicelessLibraries final : public Libraries {
   // Channels-last pools have runtime-compiled kernels only, which cuDNN offers on a device alone: not asked
   // here.
   bool takes(const PoolCall&) override { return false; }
+  bool takes(const GemmCall&) override { return true; }  // cuBLASLt answers on a device only
   PreparedResult prepare(const ConvCall&) override { return fail(ErrorCode::kInternal, "nothing runs here"); }
   PreparedResult prepare(const PoolCall&) override { return fail(ErrorCode::kInternal, "nothing runs here"); }
   PreparedResult prepare(const GemmCall&) override { return fail(ErrorCode::kInternal, "nothing runs here"); }

@@ -40,13 +40,14 @@ class HostRuntime final : public DeviceRuntime {
   uint64_t capacity_, used_ = 0;
 };
 
-// Plain loops. `refused`: signatures' beginnings ("conv", "pool") that it says it has no plan for; `asked`
-// collects all calls that were prepared.
+// Plain loops. `refused`: signatures' beginnings ("conv", "pool", "gemm") that it says it has no plan for;
+// `asked` collects all calls that were prepared.
 class HostLibraries final : public Libraries {
  public:
   explicit HostLibraries(std::set<std::string> refused = {}) : refused_(std::move(refused)) {}
   bool takes(const ConvCall&) override { return !refused_.contains("conv"); }
   bool takes(const PoolCall&) override { return !refused_.contains("pool"); }
+  bool takes(const GemmCall&) override { return !refused_.contains("gemm"); }
   PreparedResult prepare(const ConvCall& call) override;
   PreparedResult prepare(const PoolCall& call) override;
   PreparedResult prepare(const GemmCall& call) override;
