@@ -121,6 +121,21 @@ TEST(CudaKernels, ComparisonsAndLogic) {
     check_kernel({"Where", {}, {of(DType::kBool, {2, 1, 5}), of(dtype, {3, 1}), of(dtype, {})}});
 }
 
+TEST(CudaKernels, Quantisation) {
+  const Operand scale{.dims = {}, .constant = true, .values = {0.02}};
+  const Operand scales{.dims = {3}, .constant = true, .values = {0.02, 0.5, 0.013}};
+  for (DType dtype : {DType::kInt8, DType::kUint8}) {
+    const Operand zero{.dims = {}, .constant = true, .dtype = dtype, .values = {7}};
+    const Operand zeros{.dims = {3}, .constant = true, .dtype = dtype, .values = {7, 0, 100}};
+    check_kernel({"QuantizeLinear", {}, {input({2, 3, 50}), scale, zero}});
+    check_kernel({"QuantizeLinear", {{"axis", int64_t{1}}}, {input({2, 3, 50}), scales, zeros}});
+    check_kernel({"DequantizeLinear", {}, {of(dtype, {2, 3, 5}), scale, zero}});
+    check_kernel({"DequantizeLinear", {{"axis", int64_t{1}}}, {of(dtype, {2, 3, 5}), scales, zeros}});
+    check_kernel({"DequantizeLinear", {}, {of(dtype, {2, 3, 5}), scale}});
+  }
+  check_kernel({"QuantizeLinear", {}, {input({2, 3, 50}), scale}});
+}
+
 TEST(CudaKernels, OtherFunctions) {
   const Operand special{.dims = {6}, .values = {std::nan(""), INFINITY, -INFINITY, 0, 1.5, -2.5}};
   for (const char* op : {"IsNaN", "IsInf", "Round", "Sign"}) check_kernel({op, {}, {special}, 20});

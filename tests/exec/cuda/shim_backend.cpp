@@ -1,5 +1,6 @@
 #include "tests/exec/cuda/shim_backend.h"
 
+#include "exec/cpu/backend.h"
 #include "exec/cuda/own/families.h"
 #include "exec/device.h"
 
@@ -51,13 +52,16 @@ class CheckedKernel final : public Kernel {
 
 class ShimBackend final : public Backend {
  public:
-  explicit ShimBackend(std::map<std::string, StepCounts>* counts) : counts_(counts) {}
+  explicit ShimBackend(std::map<std::string, StepCounts>* counts) : counts_(counts) {
+    if (counts != nullptr) cpu_ = *make_cpu_backend();
+  }
 
   bool accepts(const ExecPlan& plan, const Step& step) const override {
     const bool accepted = own_family_of(plan, step) != nullptr;
     if (counts_ != nullptr) {
       StepCounts& count = (*counts_)[step.op];
       ++(accepted ? count.kernels : count.host);
+      if (!accepted && cpu_->accepts(plan, step)) ++count.only_cpu;
     }
     return accepted;
   }
@@ -78,6 +82,7 @@ class ShimBackend final : public Backend {
  private:
   HostDevice device_;
   std::map<std::string, StepCounts>* counts_;
+  std::unique_ptr<Backend> cpu_;
 };
 
 }  // namespace

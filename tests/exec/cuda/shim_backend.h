@@ -16,6 +16,7 @@ namespace mts::exec::cuda {
 // How often steps of an operator were offered to the kernels when plans were made.
 struct StepCounts {
   size_t kernels = 0, host = 0;
+  size_t only_cpu = 0;  // of `host`: the CPU backend has a kernel for the step
 };
 
 // Kernels read and write host memory. launch gives kModel for an index out of range. `counts`, by operator,

@@ -1,6 +1,8 @@
 // The implicit GEMM with weights that models share in part, read through a tile table where they lie; on the
 // ordinary units and on the tensor cores. Compared with the direct kernel on weights put together for each
 // model.
+#include "exec/cuda/own/tile_table.h"
+
 #include "exec/cuda/kernels/conv.h"
 #include "exec/cuda/kernels/mma.cuh"
 #include "exec/cuda/kernels/number.h"
@@ -79,56 +81,93 @@ class Layer {
   }
 
   // The direct kernel on whole weights.
-  std::vector<float> expected() {
-    std::vector<T> whole;
-    for (int32_t m = 0; m < shape_.models; ++m) {
-      const auto at = static_cast<size_t>(m);
-      for (int32_t row = 0; row < args_.out_channels; ++row) {
-        for (int32_t k = 0; k < k_; ++k) whole.push_back(element(at, row, k));
-      }
-    }
-    ConvArgs args = args_;
-    args.weights[0] = whole.data();
-    return run(args, launch_direct_conv);
-  }
+  std::vector<float> expected() { return row_major(launch_direct_conv, false); }
 
-  // Through a table; the row tiles are as the ranges say.
+  // Through a table.
   std::vector<float> actual(bool tensor_cores) {
     ConvArgs args = args_;
-    std::vector<TileRange> rows, depth;
-    for (int32_t begin = 0; begin < shape_.out_shared; begin += kMostTileRows)
-      rows.push_back({begin, std::min(begin + kMostTileRows, shape_.out_shared)});
-    const size_t shared_tiles = rows.size();
-    for (int32_t begin = shape_.out_shared; begin < args.out_channels; begin += kMostTileRows)
-      rows.push_back({begin, std::min(begin + kMostTileRows, args.out_channels)});
-    depth.push_back({0, shared_k_});
-    if (shared_k_ < k_) depth.push_back({shared_k_, k_});
     args.weights[0] = shared_.data();
-    std::vector<WeightTile> tiles;
+    std::vector<WeightBlock> blocks;
+    const TileRange upper_rows{0, shape_.out_shared}, lower_rows{shape_.out_shared, args.out_channels};
     for (int32_t m = 0; m < shape_.models; ++m) {
       const int32_t upper = 1 + 2 * m, lower = 2 + 2 * m;
       args.weights[upper] = upper_[static_cast<size_t>(m)].data();
       args.weights[lower] = lower_[static_cast<size_t>(m)].data();
-      for (size_t r = 0; r < rows.size(); ++r) {
-        for (const TileRange& range : depth) {
-          const bool own = range.begin != 0 || shared_k_ == 0;
-          if (r >= shared_tiles) {
-            tiles.push_back({int64_t{rows[r].begin - shape_.out_shared} * k_ + range.begin, k_, lower});
-          } else if (own) {
-            tiles.push_back({int64_t{rows[r].begin} * (k_ - shared_k_), k_ - shared_k_, upper});
-          } else {
-            tiles.push_back({int64_t{rows[r].begin} * shared_k_, shared_k_, 0});
-          }
-        }
-      }
+      blocks.push_back({m, upper_rows, {0, shared_k_}, 0, 0, shared_k_});
+      blocks.push_back({m, upper_rows, {shared_k_, k_}, upper, 0, k_ - shared_k_});
+      blocks.push_back({m, lower_rows, {0, k_}, lower, 0, k_});
     }
-    args.table = {static_cast<int32_t>(rows.size()), static_cast<int32_t>(depth.size()), rows.data(),
-                  depth.data(), tiles.data()};
+    const auto table = tile_table(shape_.models, args.out_channels, k_, blocks);
+    EXPECT_TRUE(table.has_value()) << table.error().to_string();
+    args.table = {static_cast<int32_t>(table->rows.size()), static_cast<int32_t>(table->depth.size()),
+                  table->rows.data(), table->depth.data(), table->tiles.data()};
     args.tensor_cores = tensor_cores;
     return run(args, launch_implicit_gemm);
   }
 
+  // With input and output channels-last: [batch, pixels, models x channels]. Given back row-major.
+  std::vector<float> channels_last(LaunchError (*launcher)(const ConvArgs&, StreamHandle),
+                                   bool tensor_cores) {
+    const std::vector<T> whole = whole_weights();
+    ConvArgs args = args_;
+    args.weights[0] = whole.data();
+    args.tensor_cores = tensor_cores;
+    const auto last = [&](const ImageStrides& strides, int64_t channels) {
+      return ImageStrides{strides.batch, channels, 1, channels * args_.groups};
+    };
+    args.in = last(args_.in, args_.in_channels);
+    args.out = last(args_.out, args_.out_channels);
+    const std::vector<T> image = permuted(input_, args_.in, args.in, args_.in_channels);
+    std::vector<T> output(static_cast<size_t>(args.batch * args.out.batch), from_float<T>(NAN));
+    args.input = image.data();
+    args.output = output.data();
+    EXPECT_EQ(launcher(args, nullptr), nullptr);
+    return floats(permuted(output, args.out, args_.out, args_.out_channels));
+  }
+  std::vector<float> row_major(LaunchError (*launcher)(const ConvArgs&, StreamHandle), bool tensor_cores) {
+    const std::vector<T> whole = whole_weights();
+    ConvArgs args = args_;
+    args.weights[0] = whole.data();
+    args.tensor_cores = tensor_cores;
+    return run(args, launcher);
+  }
+
  private:
+  std::vector<T> whole_weights() const {
+    std::vector<T> whole;
+    for (size_t m = 0; m < static_cast<size_t>(shape_.models); ++m) {
+      for (int32_t row = 0; row < args_.out_channels; ++row) {
+        for (int32_t k = 0; k < k_; ++k) whole.push_back(element(m, row, k));
+      }
+    }
+    return whole;
+  }
+
+  std::vector<T> permuted(const std::vector<T>& from, const ImageStrides& old, const ImageStrides& now,
+                          int64_t channels) const {
+    std::vector<T> to(from.size());
+    const int64_t pixels = old.batch / (channels * shape_.models);
+    for (int64_t b = 0; b < shape_.batch; ++b) {
+      for (int64_t g = 0; g < shape_.models; ++g) {
+        for (int64_t c = 0; c < channels; ++c) {
+          for (int64_t p = 0; p < pixels; ++p) {
+            const auto at = [&](const ImageStrides& s) {
+              return static_cast<size_t>(b * s.batch + g * s.group + c * s.channel + p * s.pixel);
+            };
+            to[at(now)] = from[at(old)];
+          }
+        }
+      }
+    }
+    return to;
+  }
+
+  static std::vector<float> floats(const std::vector<T>& values) {
+    std::vector<float> result;
+    for (T x : values) result.push_back(to_float(x));
+    return result;
+  }
+
   T element(size_t m, int32_t row, int32_t k) const {
     const auto at = [](const std::vector<T>& from, int32_t i, int32_t width, int32_t j) {
       return from[static_cast<size_t>(i) * static_cast<size_t>(width) + static_cast<size_t>(j)];
@@ -141,11 +180,8 @@ class Layer {
     std::vector<T> output(static_cast<size_t>(args.batch * args.out.batch), from_float<T>(NAN));
     args.input = input_.data();
     args.output = output.data();
-    const LaunchError error = launcher(args, nullptr);
-    EXPECT_EQ(error, nullptr) << error;
-    std::vector<float> result;
-    for (T x : output) result.push_back(to_float(x));
-    return result;
+    EXPECT_EQ(launcher(args, nullptr), nullptr);
+    return floats(output);
   }
 
   Shape shape_;
@@ -182,6 +218,54 @@ TEST(TensorCores, SixteenBits) {
   compare<Half>(true, 1e-3);
   compare<Bfloat16>(true, 1e-2);
 }
+// The same sums in the same order: equal to the last bit.
+TEST(Layouts, ChannelsLastGivesTheSame) {
+  for (const Shape& shape : kShapes) {
+    Layer<float> layer(shape);
+    EXPECT_EQ(layer.channels_last(launch_direct_conv, false), layer.row_major(launch_direct_conv, false));
+    EXPECT_EQ(layer.channels_last(launch_implicit_gemm, false), layer.row_major(launch_implicit_gemm, false));
+    EXPECT_EQ(layer.channels_last(launch_implicit_gemm, true), layer.row_major(launch_implicit_gemm, true));
+    Layer<Half> half(shape);
+    EXPECT_EQ(half.channels_last(launch_implicit_gemm, true), half.row_major(launch_implicit_gemm, true));
+  }
+}
+
+TEST(TileTable, CutsWhereBlocksEndAndAfter64Rows) {
+  const WeightBlock blocks[] = {{0, {0, 70}, {0, 5}, 0, 0, 5},
+                                {0, {0, 70}, {5, 9}, 1, 100, 4},
+                                {0, {70, 90}, {0, 9}, 2, 0, 9},
+                                {1, {0, 90}, {0, 9}, 3, 7, 11}};
+  const auto table = tile_table(2, 90, 9, blocks);
+  ASSERT_TRUE(table.has_value()) << table.error().to_string();
+  ASSERT_EQ(table->rows.size(), 3u);
+  ASSERT_EQ(table->depth.size(), 2u);
+  const int32_t begins[] = {0, 64, 70}, ends[] = {64, 70, 90};
+  for (size_t r = 0; r < 3; ++r) {
+    EXPECT_EQ(table->rows[r].begin, begins[r]);
+    EXPECT_EQ(table->rows[r].end, ends[r]);
+  }
+  EXPECT_EQ(table->depth[1].begin, 5);
+  const auto tile = [&](size_t g, size_t r, size_t d) { return table->tiles[(g * 3 + r) * 2 + d]; };
+  EXPECT_EQ(tile(0, 1, 0).offset, 64 * 5);
+  EXPECT_EQ(tile(0, 1, 1).offset, 100 + 64 * 4);
+  EXPECT_EQ(tile(0, 2, 1).offset, 5);
+  EXPECT_EQ(tile(0, 2, 1).source, 2);
+  EXPECT_EQ(tile(1, 2, 1).offset, 7 + 70 * 11 + 5);
+}
+
+TEST(TileTable, RefusesGapsOverlapsAndStrangers) {
+  const WeightBlock upper{0, {0, 4}, {0, 6}, 0, 0, 6}, lower{0, {4, 8}, {0, 6}, 1, 0, 6};
+  const auto refused = [](std::vector<WeightBlock> blocks) {
+    return !tile_table(1, 8, 6, blocks).has_value();
+  };
+  EXPECT_FALSE(refused({upper, lower}));
+  EXPECT_TRUE(refused({upper}));
+  EXPECT_TRUE(refused({upper, lower, lower}));
+  EXPECT_TRUE(refused({upper, {0, {4, 9}, {0, 6}, 1, 0, 6}}));
+  EXPECT_TRUE(refused({upper, {1, {4, 8}, {0, 6}, 1, 0, 6}}));
+  EXPECT_TRUE(refused({upper, {0, {4, 8}, {0, 6}, kMaxWeightSources, 0, 6}}));
+}
+
 TEST(TensorCores, OperandsAreRoundedToTenBits) {
   EXPECT_EQ(float_of_bits(to_tf32(1.f + 0x1p-10f)), 1.f + 0x1p-10f);
   EXPECT_EQ(float_of_bits(to_tf32(1.f + 0x1p-11f)), 1.f + 0x1p-10f);  // half: away from zero

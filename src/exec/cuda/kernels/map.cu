@@ -229,7 +229,17 @@ __global__ void __launch_bounds__(kThreads) map(const __grid_constant__ MapArgs 
     return;
   }
   const A a = read_scalar<A>(args.inputs[0], at[1], args.types[0]);
-  const A b = operands_of(args.op) > 1 ? read_scalar<A>(args.inputs[1], at[2], args.types[1]) : a;
+  if (args.op > MapOp::kWhere) {
+    const A scale = read_scalar<A>(args.inputs[1], at[2], args.types[1]);
+    const A zero =
+        args.operands > 2 ? read_scalar<A>(args.inputs[2], at[3], args.types[2]) : static_cast<A>(0);
+    const A result = args.op == MapOp::kQuantize
+                         ? add(function(MapOp::kRound, divide(a, scale), 0.f, 0.f), zero)
+                         : multiply(subtract(a, zero), scale);
+    write_scalar(args.output, at[0], args.output_type, result);
+    return;
+  }
+  const A b = args.operands > 1 ? read_scalar<A>(args.inputs[1], at[2], args.types[1]) : a;
   write_scalar(args.output, at[0], args.output_type, evaluate(args, a, b));
 }
 

@@ -64,11 +64,15 @@ enum class MapOp : uint8_t {
   kShiftRight,
   // Three: condition, then, else.
   kWhere,
+  // Three: x, scale, zero point.
+  kQuantize,    // round(x / scale) + zero point, half to even; saturates
+  kDequantize,  // (x - zero point) * scale
 };
 constexpr int operands_of(MapOp op) { return op < MapOp::kAdd ? 1 : (op < MapOp::kWhere ? 2 : 3); }
 
 struct MapArgs {
   MapOp op = MapOp::kCast;
+  int32_t operands = 1;                        // kQuantize and kDequantize: 2 for a zero point of 0
   Arithmetic arithmetic = Arithmetic::kFloat;  // of the operands, the condition apart
   ScalarType types[3] = {};                    // of the operands
   ScalarType output_type = ScalarType::kFloat32;

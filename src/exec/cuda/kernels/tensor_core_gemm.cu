@@ -10,7 +10,8 @@ namespace {
 constexpr int kThreads = 128, kTile = 64, kDepth = 16;
 static_assert(kTile == kMostTileRows);
 constexpr int kLoads = kTile * kDepth / kThreads;  // elements a thread reads of each operand
-constexpr int kWarpTile = 32;                      // of rows and columns
+static_assert(kLoads == 8 && kThreads == 2 * kTile, "two threads read a row of weights");
+constexpr int kWarpTile = 32;  // of rows and columns
 constexpr int kRowTiles = kWarpTile / 16, kColumnTiles = kWarpTile / 8;
 
 // How elements lie in block memory, k contiguous: TF32 as 32 bits, the others as they are. Rows are padded so
@@ -33,6 +34,20 @@ struct Stage {
   alignas(16) typename Staged<T>::Element weights[kTile * Staged<T>::kPitch];
   alignas(16) typename Staged<T>::Element pixels[kTile * Staged<T>::kPitch];
 };
+
+// Eight elements by 128-bit loads.
+template <class T>
+__device__ __forceinline__ Pack<T, kLoads> load_16_bytes(const T* __restrict__ from) {
+  constexpr int kEach = 16 / static_cast<int>(sizeof(T));
+  Pack<T, kLoads> result;
+#pragma unroll
+  for (int i = 0; i < kLoads; i += kEach) {
+    const auto piece = *reinterpret_cast<const Pack<T, kEach>*>(from + i);
+#pragma unroll
+    for (int j = 0; j < kEach; ++j) result.v[i + j] = piece.v[j];
+  }
+  return result;
+}
 
 // The word at (row, k) of a staged operand.
 template <class E>
@@ -87,7 +102,7 @@ __global__ void __launch_bounds__(kThreads)
   const TileRange rows = rows_of_block(args, row_tile, kTile);
   const int32_t depth =
       args.in_channels * args.window.kernel[0] * args.window.kernel[1] * args.window.kernel[2];
-  // Each thread reads windows of one pixel, every second k; and weights along k.
+  // Each thread reads windows of one pixel, every second k; and half a row of weights.
   const PixelOfBatch mine = pixel_of_batch(args, divisors, first_column + threadIdx.x % kTile, columns);
   const T* const image =
       static_cast<const T*>(args.input) + mine.batch * args.in.batch + group * args.in.group;
@@ -95,15 +110,24 @@ __global__ void __launch_bounds__(kThreads)
   int32_t segment = 0;
   WeightPiece piece = weight_piece(args, group, row_tile, rows, 0, depth);
   int32_t k = piece.depth.begin;
-  T weights[kLoads], pixels[kLoads];
+  Pack<T, kLoads> weights;
+  T pixels[kLoads];
+  const int weight_row = thread / 2, weight_k = thread % 2 * kLoads;
   const auto read = [&] {
-    const T* const from = static_cast<const T*>(piece.weights) + piece.offset;
+    const int32_t first = k + weight_k;
+    const T* const from = static_cast<const T*>(piece.weights) + piece.offset +
+                          weight_row * piece.row_stride + first - piece.depth.begin;
+    const bool row_inside = rows.begin + weight_row < rows.end;
+    if (row_inside && first + kLoads <= piece.depth.end && reinterpret_cast<uintptr_t>(from) % 16 == 0) {
+      weights = load_16_bytes<T>(from);
+    } else {
+#pragma unroll
+      for (int n = 0; n < kLoads; ++n)
+        weights.v[n] = row_inside && first + n < piece.depth.end ? from[n] : T{};
+    }
 #pragma unroll
     for (int n = 0; n < kLoads; ++n) {
-      const int at = thread + n * kThreads, i = at / kDepth, j = at % kDepth;
-      const bool inside = rows.begin + i < rows.end && k + j < piece.depth.end;
-      weights[n] = inside ? from[i * piece.row_stride + k + j - piece.depth.begin] : T{};
-      const int32_t position = k + at / kTile;
+      const int32_t position = k + (thread + n * kThreads) / kTile;
       pixels[n] = position < piece.depth.end
                       ? window_element(args, divisors, mine, image, static_cast<uint32_t>(position))
                       : T{};
@@ -129,7 +153,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int n = 0; n < kLoads; ++n) {
       const int at = thread + n * kThreads;
-      stage.weights[at / kDepth * Staged<T>::kPitch + at % kDepth] = Staged<T>::of(weights[n]);
+      stage.weights[weight_row * Staged<T>::kPitch + weight_k + n] = Staged<T>::of(weights.v[n]);
       stage.pixels[at % kTile * Staged<T>::kPitch + at / kTile] = Staged<T>::of(pixels[n]);
     }
     sync_block();  // and whoever still multiplies works on the other stage

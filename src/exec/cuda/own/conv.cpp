@@ -12,6 +12,8 @@ namespace {
 // Below, a thread's few channels read the input as often as the tiles of a product would, without their
 // overhead.
 constexpr int32_t kWideGroup = 16;
+// Narrower ones would leave most of a tensor core's tile empty.
+constexpr int32_t kTensorCoreGroup = 32;
 
 struct Work {
   ConvArgs args;
@@ -70,8 +72,10 @@ bool accepts_conv(const ExecPlan& plan, const Step& step) {
 }
 
 KernelResult make_conv(OwnDevice& device, const ExecPlan& plan, const Step& step) {
-  const std::optional<Work> work = work_of(plan, step);
+  std::optional<Work> work = work_of(plan, step);
   if (!work) return fail(ErrorCode::kInternal, "no convolution kernel for " + step.op);
+  work->args.tensor_cores = work->args.out_channels >= kTensorCoreGroup &&
+                            (work->args.type != FloatType::kFloat32 || device.allows_tf32());
   const auto launcher = step.op == "ConvTranspose"              ? launch_transposed_conv
                         : work->args.out_channels >= kWideGroup ? launch_implicit_gemm
                                                                 : launch_direct_conv;

@@ -22,6 +22,8 @@ class OwnDevice {
   // A word of device memory that kernels set to 1 when an index in their data is out of range (they then read
   // or write nothing for it); the owner clears it and turns it into an error. Null: nobody looks.
   virtual int32_t* fault() = 0;
+  // Whether float32 products may round their operands to TF32.
+  virtual bool allows_tf32() const { return false; }
 };
 
 }  // namespace mts::exec::cuda

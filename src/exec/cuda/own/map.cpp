@@ -102,11 +102,54 @@ bool allowed(Types types, ScalarType type) {
   return false;
 }
 
+// y = x / scale + zero point or back, one scale for all or one along an axis. Integers below 32 bits.
+std::optional<MapArgs> quantisation_of(const ExecPlan& plan, const Step& step) {
+  const bool quantise = step.op == "QuantizeLinear";
+  const Node* const node = node_of(plan, step);
+  if ((!quantise && step.op != "DequantizeLinear") || node == nullptr || !has_input(step, 0) ||
+      !has_input(step, 1) || node->int_or("block_size", 0) != 0)
+    return std::nullopt;
+  const PlanValue &x = plan.value(step.inputs[0]), &scale = plan.value(step.inputs[1]),
+                  &y = plan.value(step.outputs[0]);
+  const DType integers = quantise ? y.dtype : x.dtype;
+  const bool narrow = integers == DType::kInt8 || integers == DType::kUint8 || integers == DType::kInt16 ||
+                      integers == DType::kUint16 || (!quantise && integers == DType::kInt32);
+  if (!narrow || (quantise ? x : y).dtype != DType::kFloat32 || scale.dtype != DType::kFloat32 ||
+      y.layout != 0 || x.layout != 0)
+    return std::nullopt;
+  MapArgs args;
+  args.op = quantise ? MapOp::kQuantize : MapOp::kDequantize;
+  args.types[0] = *scalar_type_of(x.dtype);
+  args.types[1] = ScalarType::kFloat32;
+  args.output_type = *scalar_type_of(y.dtype);
+  std::vector<int64_t> along(y.dims.size(), 0);
+  if (element_count(scale.dims) != 1) {
+    const auto axis = normal_axis(node->int_or("axis", 1), y.dims.size());
+    if (!axis || scale.dims != Dims{y.dims[*axis]}) return std::nullopt;
+    along[*axis] = 1;
+  }
+  const std::vector<int64_t> all = row_major_strides(y.dims);
+  std::vector<std::vector<int64_t>> strides = {all, all, along};
+  args.operands = 2;
+  if (has_input(step, 2)) {
+    const PlanValue& zero = plan.value(step.inputs[2]);
+    if (zero.dtype != integers || element_count(zero.dims) != element_count(scale.dims)) return std::nullopt;
+    args.types[2] = *scalar_type_of(zero.dtype);
+    args.operands = 3;
+    strides.push_back(along);
+  }
+  const auto nest = nest_of<4>(y.dims, strides);
+  if (!nest) return std::nullopt;
+  args.nest = *nest;
+  return args;
+}
+
 bool is_bitwise(MapOp op) {
   return op == MapOp::kBitwiseNot || (op >= MapOp::kBitwiseAnd && op <= MapOp::kShiftRight);
 }
 
 std::optional<MapArgs> args_of(const ExecPlan& plan, const Step& step) {
+  if (auto quantisation = quantisation_of(plan, step)) return quantisation;
   const Row* const row = row_of(plan, step);
   if (row == nullptr) return std::nullopt;
   const Node& node = *node_of(plan, step);
@@ -115,6 +158,7 @@ std::optional<MapArgs> args_of(const ExecPlan& plan, const Step& step) {
   const auto operands = static_cast<size_t>(operands_of(args.op));
   const bool like = step.op == "CastLike";  // its second operand gives the type only
   if (step.inputs.size() != operands + (like ? 1 : 0)) return std::nullopt;
+  args.operands = static_cast<int32_t>(operands);
   const PlanValue& output = plan.value(step.outputs[0]);
   const auto output_type = scalar_type_of(output.dtype);
   if (!output_type || output.layout != 0) return std::nullopt;
@@ -167,8 +211,7 @@ KernelResult make_map(OwnDevice& device, const ExecPlan& plan, const Step& step)
   const MapArgs args = *args_of(plan, step);
   return make_launch(device, launch_map, args,
                      [inputs = step.inputs, output = step.outputs[0]](MapArgs& a, const Pointers& p) {
-                       for (int k = 0; k < operands_of(a.op); ++k)
-                         a.inputs[k] = p[inputs[static_cast<size_t>(k)]];
+                       for (int k = 0; k < a.operands; ++k) a.inputs[k] = p[inputs[static_cast<size_t>(k)]];
                        a.output = p[output];
                      });
 }
