@@ -13,8 +13,15 @@
 
 namespace mts {
 
+struct StepTime {
+  std::string name;         // operator and first node
+  double milliseconds = 0;  // alone on the device, the median of the repeats
+  int32_t stream = 0;       // on which it runs when branches run at once
+};
+
 class DeviceSession : public Session {
  public:
+  virtual bool is_on_device() const = 0;
   // At most this many branches run at once; before the first load or run. 16 by default.
   virtual void set_max_streams(int streams) = 0;
   // Compiles for these inputs where that was not done yet, and uploads them.
@@ -31,15 +38,14 @@ class DeviceSession : public Session {
   virtual std::string device_name() const = 0;         // "NVIDIA H200"
   virtual Result<uint64_t> device_bytes_in_use() = 0;  // by all processes, context included
   virtual int host_steps() const = 0;                  // of what was loaded
-  struct StepTime {
-    std::string name;         // operator and first node
-    double milliseconds = 0;  // alone on the device, median of `repeats`
-    int32_t stream = 0;
-  };
-  virtual Result<std::vector<StepTime>> time_steps(int repeats) = 0;
+  // Each step's time for these inputs, in the order of the plan; also on the host.
+  virtual Result<std::vector<StepTime>> time_steps(std::span<const Datum> inputs, int repeats) = 0;
 };
 
 // Null for a session on the host.
 DeviceSession* as_device(Session& session);
+
+// For any session that runs compiled plans; kUnsupported for the reference's.
+Result<std::vector<StepTime>> time_steps(Session& session, std::span<const Datum> inputs, int repeats);
 
 }  // namespace mts

@@ -51,7 +51,7 @@ class PlanSession final : public DeviceSession {
   }
 
   // DeviceSession; as_device gives it only where there is a device.
-  bool is_on_device() const { return backend_->runtime() != nullptr; }
+  bool is_on_device() const override { return backend_->runtime() != nullptr; }
   void set_max_streams(int streams) override { max_streams_ = streams; }
   Result<void> load(std::span<const Datum> inputs) override {
     MTS_ASSIGN(Instance* const instance, instance_for(inputs));
@@ -72,15 +72,23 @@ class PlanSession final : public DeviceSession {
     return memory.total - memory.free;
   }
   int host_steps() const override { return loaded_->host_steps(); }
-  Result<std::vector<StepTime>> time_steps(int repeats) override {
-    MTS_ASSIGN(const std::vector<double> times, loaded_->time_steps(repeats));
+  Result<std::vector<StepTime>> time_steps(std::span<const Datum> inputs, int repeats) override {
+    const ThreadCount scope(threads_);
+    MTS_ASSIGN(Instance* const instance, instance_for(inputs));
+    std::vector<double> times;  // milliseconds
+    if (is_on_device()) {
+      MTS_TRY(load(inputs));
+      MTS_ASSIGN(times, loaded_->time_steps(repeats));
+    } else {
+      MTS_ASSIGN(times, time_on_host(*static_cast<PlanInstance*>(instance), inputs, repeats));
+    }
+    const ExecPlan& plan = instance->plan();
     std::vector<StepTime> result;
-    const ExecPlan& plan = loaded_->plan();
     for (size_t i = 0; i < times.size(); ++i) {
       const Step& step = plan.steps[i];
-      if (step.kind == StepKind::kView || step.kind == StepKind::kHost) continue;
+      if (step.kind == StepKind::kView || (is_on_device() && step.kind == StepKind::kHost)) continue;
       const std::string node = step.nodes.empty() ? "" : " " + plan.graph->node(step.nodes.front()).name;
-      result.push_back({step.op + node, times[i], loaded_->schedule().stream_of[i]});
+      result.push_back({step.op + node, times[i], is_on_device() ? loaded_->schedule().stream_of[i] : 0});
     }
     return result;
   }
@@ -157,6 +165,28 @@ class PlanSession final : public DeviceSession {
     return instances_.front().second.get();
   }
 
+  static Result<std::vector<double>> time_on_host(PlanInstance& instance, std::span<const Datum> inputs,
+                                                  int repeats) {
+    std::vector<std::vector<double>> all(instance.plan().steps.size());
+    std::vector<double> seconds;
+    instance.profile(&seconds);
+    for (int r = 0; r < repeats; ++r) {
+      const auto outputs = instance.run(inputs);
+      if (!outputs) {
+        instance.profile(nullptr);
+        return tl::unexpected(outputs.error());
+      }
+      for (size_t i = 0; i < all.size(); ++i) all[i].push_back(seconds[i] * 1e3);
+    }
+    instance.profile(nullptr);
+    std::vector<double> medians(all.size(), 0);
+    for (size_t i = 0; i < all.size(); ++i) {
+      std::sort(all[i].begin(), all[i].end());
+      if (!all[i].empty()) medians[i] = all[i][all[i].size() / 2];
+    }
+    return medians;
+  }
+
   Result<std::unique_ptr<Instance>> make_instance(ExecPlan plan) {
     if (backend_->runtime() == nullptr)
       return PlanInstance::create(model_, std::move(plan), *backend_, memory_);
@@ -218,8 +248,15 @@ Result<std::unique_ptr<Session>> make_plan_session(const Model& model, std::uniq
 }  // namespace exec
 
 DeviceSession* as_device(Session& session) {
-  auto* const plan_session = dynamic_cast<exec::PlanSession*>(&session);
-  return plan_session != nullptr && plan_session->is_on_device() ? plan_session : nullptr;
+  auto* const device = dynamic_cast<DeviceSession*>(&session);
+  return device != nullptr && device->is_on_device() ? device : nullptr;
+}
+
+Result<std::vector<StepTime>> time_steps(Session& session, std::span<const Datum> inputs, int repeats) {
+  auto* const plans = dynamic_cast<DeviceSession*>(&session);
+  if (plans == nullptr)
+    return fail(ErrorCode::kUnsupported, "this device runs no compiled plans to be profiled");
+  return plans->time_steps(inputs, repeats);
 }
 
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options) {
