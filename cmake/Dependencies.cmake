@@ -1,4 +1,4 @@
-# Everything that comes from outside. Only src/onnx links mts_onnx_proto, only src/exec links DNNL::dnnl.
+# Everything that comes from outside. Only src/onnx links mts_onnx_proto, only src/exec links DNNL::dnnl, only src/exec/cuda links CUDA.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -20,3 +20,4 @@ endif()
 
 include(Onnx)
 include(OneDnn)
+include(Cuda)

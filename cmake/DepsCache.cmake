@@ -33,9 +33,10 @@ macro(mts_find_pip)
   endif()
 endmacro()
 
-# mts_pip_download(<name> <version> <sha256> <file> [SDIST]): puts <file> into the cache unless it is there already.
+# mts_pip_download(<name> <version> <sha256> <file> [SDIST] [TAGS option...]): puts <file> into the cache unless it is
+# there already. TAGS: pip's options that choose a wheel of another Python than the one at hand.
 function(mts_pip_download name version sha256 file)
-  cmake_parse_arguments(ARG "SDIST" "" "" ${ARGN})
+  cmake_parse_arguments(ARG "SDIST" "" "TAGS" ${ARGN})
   set(path "${MTS_DEPS_CACHE}/${file}")
   if(EXISTS "${path}")
     file(SHA256 "${path}" actual)
@@ -51,7 +52,7 @@ function(mts_pip_download name version sha256 file)
   if(ARG_SDIST)
     set(kind --no-binary "${name}" --no-build-isolation)
   else()
-    set(kind --only-binary "${name}")
+    set(kind --only-binary "${name}" ${ARG_TAGS})
   endif()
   execute_process(
     COMMAND "${CMAKE_COMMAND}" -E env "PYTHONPATH=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/pip_sdist_shim"

@@ -24,12 +24,14 @@ struct Competitor {
   int64_t inferences = 1;  // of single models that one pass over all sessions makes: throughput counts these
   std::optional<bool> verified = {};  // outcome of its numeric check; nothing when it was not made
   std::string error = {};             // not empty: it cannot run, why; it becomes a row of its own
+  uint64_t device_bytes = 0;          // what the device had less of after it was made; 0: not known
 };
 
 struct BenchOptions {
   double seconds = 3.0;                // time budget over all competitors, warm-up included
   int min_iterations = 10;             // of each, whatever the budget
   int max_iterations = 10'000;         // of each
+  bool cold = false;                   // on a device: also with cold caches
   std::function<double()> clock = {};  // seconds; empty: the steady clock of this machine
 };
 
@@ -48,6 +50,17 @@ struct BenchContext {
   std::vector<std::pair<std::string, std::string>> versions = {};  // mts, oneDNN, compiler, ...
 };
 
+// What only a device with memory of its own has. Times in milliseconds.
+struct DeviceMeasures {
+  LatencyStatistics wall = {};            // host: from enqueueing one replay to its end
+  double queued_ms = 0;                   // of one replay among many enqueued back to back
+  double upload_ms = 0, download_ms = 0;  // of all inputs and outputs, medians; not part of the latency
+  std::optional<LatencyStatistics> cold =
+      {};                     // with the device's caches filled with something else before each replay
+  uint64_t bytes_in_use = 0;  // what the device had less of with it: weights, arena, workspace, graphs
+  int host_steps = 0;         // steps without a kernel: then times are those of whole runs
+};
+
 struct BenchRow {
   std::string name = {};
   std::optional<bool> verified = {};
@@ -58,6 +71,7 @@ struct BenchRow {
   MemoryUse memory = {};  // summed over the sessions
   // Median of the row "sequential" / own median. Nothing unless the numeric check of this row passed.
   std::optional<double> speedup_vs_sequential = {};
+  std::optional<DeviceMeasures> device = {};
 };
 
 struct BenchReport {
@@ -74,6 +88,12 @@ struct BenchReport {
 // budget. A run that fails becomes its row's error; the others go on. kUsage: no competitors, two of one
 // name, or inputs that do not fit the sessions.
 Result<BenchReport> bench(const std::vector<Competitor>& competitors, const BenchOptions& options = {});
+
+// The same for sessions on a device (as_device gives one for each): one replay a sample, timed by the
+// device's events, there and back (A B C C B A). At least 1,000 samples each, unless `min_iterations` says
+// more.
+Result<BenchReport> bench_on_device(const std::vector<Competitor>& competitors,
+                                    const BenchOptions& options = {});
 
 // Device, processor, cores and versions of this process; `options` tells the device and the threads.
 BenchContext bench_context(const ExecutorOptions& options);

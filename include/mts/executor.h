@@ -14,9 +14,16 @@
 
 namespace mts {
 
+// How float32 products are computed where the device has a choice (CUDA); others always compute in float32.
+enum class Precision : uint8_t {
+  kStrict,  // float32
+  kTf32,    // operands rounded to 10 bits, sums in float32
+};
+
 struct ExecutorOptions {
   std::string device = "cpu";  // "cpu" (oneDNN), "ref" (plain loops), "cuda" (plugin)
   int threads = 0;             // 0: all cores
+  Precision precision = Precision::kStrict;
 };
 
 struct MemoryUse {         // bytes
@@ -40,7 +47,8 @@ class Session {
 // libraries are absent.
 Result<std::unique_ptr<Session>> create_session(const Model& model, const ExecutorOptions& options = {});
 
-// The libraries that the executor runs on and their versions: {"oneDNN", "3.2.0"}.
-std::vector<std::pair<std::string, std::string>> executor_versions();
+// The libraries that the device runs on and their versions: {"oneDNN", "3.2.0"}. Empty where they cannot be
+// loaded.
+std::vector<std::pair<std::string, std::string>> executor_versions(const std::string& device = "cpu");
 
 }  // namespace mts

@@ -1,3 +1,4 @@
+#include "bench/rows.h"
 #include "bench/sampler.h"
 #include "bench/statistics.h"
 
@@ -7,9 +8,9 @@
 #include <set>
 
 namespace mts {
-namespace {
+namespace bench_detail {
 
-Result<void> check(const std::vector<Competitor>& competitors) {
+Result<void> check_competitors(const std::vector<Competitor>& competitors) {
   if (competitors.empty()) return fail(ErrorCode::kUsage, "nothing to measure");
   std::set<std::string> names;
   for (const Competitor& c : competitors) {
@@ -23,6 +24,32 @@ Result<void> check(const std::vector<Competitor>& competitors) {
   return {};
 }
 
+MemoryUse memory_of(const Competitor& competitor) {
+  MemoryUse total;
+  for (const Session* session : competitor.sessions) {
+    const MemoryUse use = session->memory();
+    total.weights += use.weights;
+    total.arena += use.arena;
+    total.workspace += use.workspace;
+  }
+  return total;
+}
+
+void fill_speedups(BenchReport& report) {
+  const BenchRow* const sequential = report.find("sequential");
+  if (sequential == nullptr || !sequential->error.empty()) return;
+  const double baseline = sequential->latency_ms.p50;
+  for (BenchRow& row : report.rows) {
+    if (row.error.empty() && row.verified == true && row.latency_ms.p50 > 0)
+      row.speedup_vs_sequential = baseline / row.latency_ms.p50;
+  }
+}
+
+}  // namespace bench_detail
+namespace {
+
+using bench_detail::memory_of;
+
 // One pass over all sessions; false, with the error kept, when one fails.
 bool run_once(const Competitor& competitor, std::string& error) {
   for (size_t i = 0; i < competitor.sessions.size(); ++i) {
@@ -33,17 +60,6 @@ bool run_once(const Competitor& competitor, std::string& error) {
     }
   }
   return true;
-}
-
-MemoryUse memory_of(const Competitor& competitor) {
-  MemoryUse total;
-  for (const Session* session : competitor.sessions) {
-    const MemoryUse use = session->memory();
-    total.weights += use.weights;
-    total.arena += use.arena;
-    total.workspace += use.workspace;
-  }
-  return total;
 }
 
 }  // namespace
@@ -69,7 +85,7 @@ const BenchRow* BenchReport::fastest() const {
 }
 
 Result<BenchReport> bench(const std::vector<Competitor>& competitors, const BenchOptions& options) {
-  MTS_TRY(check(competitors));
+  MTS_TRY(bench_detail::check_competitors(competitors));
   BenchReport report;
   std::vector<bench_detail::Task> tasks;
   for (const Competitor& competitor : competitors) {
@@ -94,13 +110,7 @@ Result<BenchReport> bench(const std::vector<Competitor>& competitors, const Benc
                          : 0;
     row.memory = memory_of(competitors[i]);
   }
-  const BenchRow* const sequential = report.find("sequential");
-  if (sequential == nullptr || !sequential->error.empty()) return report;
-  const double baseline = sequential->latency_ms.p50;
-  for (BenchRow& row : report.rows) {
-    if (row.error.empty() && row.verified == true && row.latency_ms.p50 > 0)
-      row.speedup_vs_sequential = baseline / row.latency_ms.p50;
-  }
+  bench_detail::fill_speedups(report);
   return report;
 }
 

@@ -57,7 +57,7 @@ BenchContext bench_context(const ExecutorOptions& options) {
   context.threads = options.threads > 0 ? options.threads : context.cores;
   context.date = now();
   context.versions.emplace_back("mts", std::string(version()));
-  for (auto& entry : executor_versions()) context.versions.push_back(std::move(entry));
+  for (auto& entry : executor_versions(options.device)) context.versions.push_back(std::move(entry));
   context.versions.emplace_back("compiler", compiler());
   return context;
 }

@@ -20,6 +20,22 @@ Json to_object(const BenchContext& context) {
   return json;
 }
 
+Json to_object(const LatencyStatistics& l) {
+  return {{"p50", l.p50}, {"p90", l.p90}, {"p99", l.p99}, {"min", l.min}, {"mean", l.mean}, {"cv", l.cv}};
+}
+
+Json to_object(const DeviceMeasures& device) {
+  Json json;
+  json["wall_ms"] = to_object(device.wall);
+  json["queued_ms"] = device.queued_ms;
+  json["upload_ms"] = device.upload_ms;
+  json["download_ms"] = device.download_ms;
+  json["cold_ms"] = device.cold ? to_object(*device.cold) : Json(nullptr);
+  json["bytes_in_use"] = device.bytes_in_use;
+  json["host_steps"] = device.host_steps;
+  return json;
+}
+
 Json to_object(const BenchRow& row) {
   Json json;
   json["name"] = row.name;
@@ -30,9 +46,7 @@ Json to_object(const BenchRow& row) {
     return json;
   }
   json["iterations"] = row.iterations;
-  const LatencyStatistics& l = row.latency_ms;
-  json["latency_ms"] = {{"p50", l.p50}, {"p90", l.p90},   {"p99", l.p99},
-                        {"min", l.min}, {"mean", l.mean}, {"cv", l.cv}};
+  json["latency_ms"] = to_object(row.latency_ms);
   json["throughput"] = row.throughput;
   json["memory"] = {{"weights", row.memory.weights},
                     {"arena", row.memory.arena},
@@ -40,6 +54,7 @@ Json to_object(const BenchRow& row) {
                     {"peak", row.memory.peak()}};
   json["speedup_vs_sequential"] =
       row.speedup_vs_sequential ? Json(*row.speedup_vs_sequential) : Json(nullptr);
+  if (row.device) json["device"] = to_object(*row.device);
   return json;
 }
 

@@ -11,25 +11,27 @@ namespace {
 
 class Rounds {
  public:
-  Rounds(const std::vector<Task>& tasks, const Clock& clock)
-      : tasks_(tasks), clock_(clock), failed_(tasks.size(), false) {}
+  Rounds(const std::vector<TimedTask>& tasks, bool there_and_back)
+      : tasks_(tasks), there_and_back_(there_and_back), failed_(tasks.size(), false) {}
 
   // Each task once; the times of those that succeeded are appended.
   void run(std::vector<std::vector<double>>& seconds) {
-    for (size_t i = 0; i < tasks_.size(); ++i) {
+    for (size_t k = 0; k < tasks_.size(); ++k) {
+      const size_t i = back_ ? tasks_.size() - 1 - k : k;
       if (failed_[i]) continue;
-      const double start = clock_();
-      failed_[i] = !tasks_[i]();
-      if (!failed_[i]) seconds[i].push_back(clock_() - start);
+      const std::optional<double> time = tasks_[i]();
+      failed_[i] = !time.has_value();
+      if (time) seconds[i].push_back(*time);
     }
+    back_ = there_and_back_ && !back_;
   }
   bool all_failed() const {
     return std::all_of(failed_.begin(), failed_.end(), [](bool f) { return f; });
   }
 
  private:
-  const std::vector<Task>& tasks_;
-  const Clock& clock_;
+  const std::vector<TimedTask>& tasks_;
+  bool there_and_back_, back_ = false;
   std::vector<bool> failed_;
 };
 
@@ -42,12 +44,9 @@ bool is_settled(const std::vector<double>& seconds) {
   return std::abs(now - before) <= kSettled * before;
 }
 
-}  // namespace
-
-Samples sample(const std::vector<Task>& tasks, const BenchOptions& options, const Clock& clock) {
-  Rounds rounds(tasks, clock);
+Samples sample_rounds(Rounds rounds, size_t tasks, const BenchOptions& options, const Clock& clock) {
   Samples result;
-  std::vector<std::vector<double>> warm_up(tasks.size());
+  std::vector<std::vector<double>> warm_up(tasks);
   const double start = clock();
   const auto elapsed = [&] { return clock() - start; };
   while (!rounds.all_failed()) {
@@ -56,12 +55,30 @@ Samples sample(const std::vector<Task>& tasks, const BenchOptions& options, cons
     if (result.warm_up_rounds < kMinWarmUp) continue;
     if (elapsed() > options.seconds / 4 || std::all_of(warm_up.begin(), warm_up.end(), is_settled)) break;
   }
-  result.seconds.resize(tasks.size());
+  result.seconds.resize(tasks);
   for (int i = 0; i < options.max_iterations && !rounds.all_failed(); ++i) {
     if (i >= options.min_iterations && elapsed() > options.seconds) break;
     rounds.run(result.seconds);
   }
   return result;
+}
+
+}  // namespace
+
+Samples sample(const std::vector<Task>& tasks, const BenchOptions& options, const Clock& clock) {
+  std::vector<TimedTask> timed;
+  for (const Task& task : tasks) {
+    timed.push_back([&task, &clock]() -> std::optional<double> {
+      const double start = clock();
+      if (!task()) return std::nullopt;
+      return clock() - start;
+    });
+  }
+  return sample_rounds(Rounds(timed, false), tasks.size(), options, clock);
+}
+
+Samples sample_timed(const std::vector<TimedTask>& tasks, const BenchOptions& options, const Clock& clock) {
+  return sample_rounds(Rounds(tasks, true), tasks.size(), options, clock);
 }
 
 Clock steady_clock() {

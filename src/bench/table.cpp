@@ -70,6 +70,25 @@ std::string header_of(const BenchContext& context) {
   return text + "\n";
 }
 
+// What devices have besides: nothing for rows of the host.
+std::string device_table(const BenchReport& report) {
+  std::string text;
+  for (const BenchRow& row : report.rows) {
+    if (!row.error.empty() || !row.device) continue;
+    const DeviceMeasures& d = *row.device;
+    if (text.empty()) {
+      text = fmt::format("\n  {:<11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}{:>7}\n", "ms (p50)", "host", "queued",
+                         "cold", "upload", "download", "device", "host");
+      text += fmt::format("  {:<11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}{:>7}\n", "", "wall", "", "cache", "", "",
+                          "memory", "steps");
+    }
+    text += fmt::format("  {:<11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}{:>7}\n", row.name, number(d.wall.p50),
+                        d.queued_ms > 0 ? number(d.queued_ms) : "-", d.cold ? number(d.cold->p50) : "-",
+                        number(d.upload_ms), number(d.download_ms), bytes(d.bytes_in_use), d.host_steps);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_table(const BenchReport& report) {
@@ -82,7 +101,7 @@ std::string to_table(const BenchReport& report) {
   for (const BenchRow& row : report.rows) best = std::max(best, row.speedup_vs_sequential.value_or(0));
   const BenchRow* const winner = report.fastest();
   for (const BenchRow& row : report.rows) text += trimmed(line_of(row, &row == winner, best));
-  return text;
+  return text + device_table(report);
 }
 
 std::string to_csv(const BenchReport& report) {

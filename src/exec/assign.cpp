@@ -58,7 +58,7 @@ class MemoryAssigner {
     }
     const bool all_wanted =
         std::find(step.outputs.begin(), step.outputs.end(), kAbsent) == step.outputs.end();
-    if (step.op == "Split" && all_wanted && is_outer_axis(step, step.inputs[0])) {
+    if (step.op == "Split" && all_wanted && is_outer_axis(step, step.inputs[0]) && parts_are_aligned(step)) {
       const PlanValue& from = plan_.value(step.inputs[0]);
       uint64_t offset = from.offset;
       for (ValueIndex output : step.outputs) {
@@ -99,6 +99,15 @@ class MemoryAssigner {
     return element_count(std::span(whole.dims).first(*axis)) == 1;
   }
 
+  bool parts_are_aligned(const Step& split) const {
+    uint64_t offset = plan_.value(split.inputs[0]).offset;
+    for (ValueIndex part : split.outputs) {
+      if (offset % plan_.part_alignment != 0) return false;
+      offset += plan_.value(part).bytes;
+    }
+    return true;
+  }
+
   // Lets the producers of the parts write into the whole; what cannot be moved is copied by the Concat step.
   void gather_parts(Step& step) {
     const ValueIndex whole = step.outputs[0];
@@ -113,7 +122,8 @@ class MemoryAssigner {
       }
       const Root& root = plan_.roots[static_cast<size_t>(value.root)];
       const bool movable = root.storage == Storage::kArena && value.offset == 0 &&
-                           value.bytes == root.bytes && value.root != plan_.value(whole).root;
+                           offset % plan_.part_alignment == 0 && value.bytes == root.bytes &&
+                           value.root != plan_.value(whole).root;
       if (movable) {
         const int32_t old = value.root;
         for (PlanValue& other : plan_.values) {

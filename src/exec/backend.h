@@ -21,8 +21,11 @@ namespace mts::exec {
 struct Pointers {
   std::byte* const* at;
   std::byte* workspace;
+  void* stream = nullptr;  // of devices that work through what is enqueued (cudaStream_t); the CPU has none
   std::byte* operator[](ValueIndex i) const { return at[i]; }
 };
+
+class DeviceRuntime;  // runtime.h
 
 class Kernel {
  public:
@@ -46,6 +49,11 @@ class Backend {
   virtual Result<void> lay_out(ExecPlan& plan) = 0;
   virtual Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) = 0;
   virtual uint64_t weight_bytes() const = 0;  // packed copies
+  // The device's memory and streams, where they are not the host's: kernels then enqueue their work, see
+  // device_instance.h.
+  virtual DeviceRuntime* runtime() { return nullptr; }
+  // After a run on such a device: what kernels found wrong in the data (indices out of range).
+  virtual Result<void> check_run() { return {}; }
 };
 
 }  // namespace mts::exec

@@ -24,20 +24,31 @@ struct SharedMemory {
   void reserve(uint64_t arena_bytes, uint64_t workspace_bytes);
 };
 
-class PlanInstance {
+// What a session runs: a plan on the host's memory (below), or on a device's (device_instance.h).
+class Instance {
+ public:
+  virtual ~Instance() = default;
+  virtual Result<std::vector<Datum>> run(std::span<const Datum> inputs) = 0;
+  virtual const ExecPlan& plan() const = 0;
+  virtual uint64_t arena_bytes() const = 0;  // activations, output blocks included
+  virtual uint64_t workspace_bytes() const = 0;
+  virtual uint64_t resident_constant_bytes() const = 0;  // constants read as they are
+};
+
+class PlanInstance final : public Instance {
  public:
   // `model` and `memory` must outlive the instance.
   static Result<std::unique_ptr<PlanInstance>> create(const Model& model, ExecPlan plan, Backend& backend,
                                                       SharedMemory& memory);
 
-  Result<std::vector<Datum>> run(std::span<const Datum> inputs);
+  Result<std::vector<Datum>> run(std::span<const Datum> inputs) override;
 
-  const ExecPlan& plan() const { return plan_; }
+  const ExecPlan& plan() const override { return plan_; }
   // Fills `seconds` with the time of each step from the next run on; null: no timing (the default).
   void profile(std::vector<double>* seconds) { step_seconds_ = seconds; }
-  uint64_t arena_bytes() const;  // activations, output blocks included
-  uint64_t workspace_bytes() const { return workspace_bytes_; }
-  uint64_t resident_constant_bytes() const { return constant_bytes_; }  // constants read as they are
+  uint64_t arena_bytes() const override;
+  uint64_t workspace_bytes() const override { return workspace_bytes_; }
+  uint64_t resident_constant_bytes() const override { return constant_bytes_; }
 
  private:
   PlanInstance(const Model& model, ExecPlan plan, SharedMemory& memory);

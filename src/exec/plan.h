@@ -83,6 +83,7 @@ struct ExecPlan {
   std::vector<ValueIndex> inputs;   // one a graph input
   std::vector<ValueIndex> outputs;  // one a graph output
   std::vector<std::string> layouts = {"row-major"};
+  uint64_t part_alignment = 1;  // bytes: parts of a block that begin elsewhere are copied; set by lay_out
   uint64_t arena_bytes = 0;
   int32_t datum_slots = 0;   // kHost roots
   int32_t output_slots = 0;  // kOutput roots

@@ -4,6 +4,8 @@
 // their epilogue, with operand 0 = the accumulator.
 #pragma once
 
+#include "exec/element_op.h"
+
 #include <mts/graph.h>
 
 #include <cstdint>
@@ -15,47 +17,7 @@
 
 namespace mts::exec {
 
-enum class ElementOp : uint8_t {
-  kAdd,
-  kSub,
-  kMul,
-  kDiv,
-  kPow,
-  kMax,
-  kMin,
-  kPrelu,  // two operands
-  kRelu,
-  kLeakyRelu,
-  kElu,
-  kSigmoid,
-  kTanh,
-  kExp,
-  kLog,
-  kSqrt,
-  kReciprocal,
-  kAbs,
-  kNeg,
-  kErf,
-  kClip,
-  kHardSigmoid,
-  kHardSwish,
-  kGeluErf,
-  kGeluTanh,
-  kSilu,
-  kSoftplus,
-  kSquare,
-  kFloor,
-  kCeil,
-  kLinear,  // one; kLinear: alpha x + beta
-};
-constexpr bool is_binary(ElementOp op) { return op <= ElementOp::kPrelu; }
 std::string_view name_of(ElementOp op);
-
-struct Instruction {
-  ElementOp op;
-  int16_t a = 0, b = -1;          // registers
-  float alpha = 0.f, beta = 0.f;  // slope, bounds, ... (see instruction_of)
-};
 
 struct Program {
   int inputs = 0;

@@ -4,6 +4,7 @@
 #include "exec/compile.h"
 #include "exec/cpu/backend.h"
 #include "exec/geometry.h"
+#include "ref/formats.h"
 
 #include <mts/verify.h>
 
@@ -51,9 +52,24 @@ std::vector<Datum> run(const std::string& device, const Model& model, const std:
   return outputs ? *outputs : std::vector<Datum>{};
 }
 
-void expect_close(const Tensor& expected, const Tensor& actual, const std::string& what) {
+Tensor floats_of(const Tensor& doubles) {
+  Tensor result(DType::kFloat32, doubles.dims());
+  for (int64_t i = 0; i < doubles.element_count(); ++i)
+    result.mutable_as<float>()[i] = static_cast<float>(doubles.as<double>()[i]);
+  return result;
+}
+
+void expect_close(const Tensor& expected, const Tensor& actual, const std::string& what,
+                  double tolerance = 1e-4) {
   ASSERT_EQ(expected.dims(), actual.dims()) << what;
   ASSERT_EQ(expected.dtype(), actual.dtype()) << what;
+  if (ref::is_small_float(expected.dtype())) {
+    return expect_close(ref::widen(expected), ref::widen(actual), what,
+                        expected.dtype() == DType::kFloat16 ? 5e-3 : 2e-2);
+  }
+  if (expected.dtype() == DType::kFloat64) {
+    return expect_close(floats_of(expected), floats_of(actual), what, 1e-6);
+  }
   if (expected.dtype() != DType::kFloat32) {
     if (expected.dtype() == DType::kString) {
       EXPECT_EQ(expected.strings(), actual.strings()) << what;
@@ -72,8 +88,8 @@ void expect_close(const Tensor& expected, const Tensor& actual, const std::strin
     scale = std::max(scale, std::abs(x));
     if (std::abs(x - y) > error) error = std::abs(x - y), worst = i;
   }
-  EXPECT_LE(error, 1e-4 * scale + 1e-30) << what << ": expected " << expected.as<float>()[worst] << ", got "
-                                         << actual.as<float>()[worst] << " at " << worst;
+  EXPECT_LE(error, tolerance * scale + 1e-30) << what << ": expected " << expected.as<float>()[worst]
+                                              << ", got " << actual.as<float>()[worst] << " at " << worst;
 }
 
 }  // namespace
@@ -101,6 +117,9 @@ Tensor random_tensor(DType dtype, const Dims& dims, unsigned seed, const std::ve
     case DType::kFloat64:
       fill<double>(tensor, random, values, -2, 2);
       break;
+    case DType::kFloat16:
+    case DType::kBfloat16:
+      return ref::narrow(random_tensor(DType::kFloat32, dims, seed, values), dtype);
     case DType::kInt64:
       fill<int64_t>(tensor, random, values, 0, 3.99);
       break;

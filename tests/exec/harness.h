@@ -48,7 +48,8 @@ Tensor random_tensor(DType dtype, const Dims& dims, unsigned seed, const std::ve
 // A model of one node; inputs in order of the operands that are not constant.
 Model model_of(const Case& c, std::vector<Datum>& inputs);
 
-// Runs a model on both devices and expects equal outputs (1e-4 of the largest magnitude; equal for integers).
+// Runs a model on both devices and expects equal outputs (1e-4 of the largest magnitude, 5e-3 for float16,
+// 2e-2 for bfloat16; equal for integers).
 void expect_same_on_cpu(const Model& model, const std::vector<Datum>& inputs, const std::string& what);
 
 // Equal outputs by the same rule; sequences and maps element by element.

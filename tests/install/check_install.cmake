@@ -39,3 +39,13 @@ run("${WORK_DIR}/build/consumer" models/digits_heads/digit.onnx)
 message(STATUS "consumer: ${output}")
 run("${WORK_DIR}/moved/bin/mts" --version)
 message(STATUS "mts: ${output}")
+
+# The plugin, where one was built, is found from the installed program: what stops it is the machine, not its place.
+if(EXISTS "${WORK_DIR}/moved/lib/mts/libmts_cuda.so")
+  execute_process(COMMAND "${WORK_DIR}/moved/bin/mts" run models/digits_heads/digit.onnx --random --quiet --device cuda
+                  RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE output)
+  if(NOT result EQUAL 0 AND NOT (result EQUAL 5 AND output MATCHES "no NVIDIA"))
+    message(FATAL_ERROR "the installed program and its plugin: ${result}: ${output}")
+  endif()
+  message(STATUS "plugin: ${output}")
+endif()

@@ -240,6 +240,9 @@ void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda", "ref"}))
       ->type_name("NAME")
       ->capture_default_str();
+  command.add_flag_callback(
+      "--tf32", [&options] { options.precision = Precision::kTf32; },
+      "on a GPU: products with operands rounded to 10 bits (tolerance 5e-3)");
   command.add_option("--threads", options.threads, "threads on the CPU; 0: one a core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")

@@ -1,16 +1,20 @@
 #include "arguments.h"
 #include "base/log.h"
+#include "check/file.h"
 #include "check/mapping.h"
 #include "command.h"
 #include "competitors.h"
 #include "progress.h"
 
 #include <mts/bench.h>
+#include <mts/device_session.h>
 #include <mts/model_io.h>
 
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace mts::tool {
 namespace {
@@ -23,6 +27,7 @@ struct Flags {
   double min_speedup = 0;
   bool json = false;
   bool csv = false;
+  std::string profile;
 };
 
 // A file that was planned for another kind of device than it runs on.
@@ -46,6 +51,26 @@ Result<bool> is_fast_enough(const BenchReport& report, double wanted) {
   return false;
 }
 
+// The fused model's steps as a Chrome trace: each at its own time, one behind the other on its stream.
+Result<void> write_trace(const Competition& competition, const std::string& path) {
+  constexpr int kRepeats = 20;
+  const Competitor& fused = competition.competitors().front();
+  MTS_ASSIGN(const std::vector<StepTime> steps,
+             time_steps(*fused.sessions.front(), fused.inputs.front(), kRepeats));
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  std::map<int32_t, double> end;  // microseconds, by stream
+  for (const StepTime& step : steps) {
+    double& at = end[step.stream];
+    const double duration = step.milliseconds * 1e3;
+    events.push_back(
+        {{"name", step.name}, {"ph", "X"}, {"pid", 0}, {"tid", step.stream}, {"ts", at}, {"dur", duration}});
+    at += duration;
+  }
+  const nlohmann::ordered_json trace = {{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}};
+  return check::write_file(
+      path, trace.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
 Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(flags.competition.dims, parse_dims(flags.dims));
   MTS_ASSIGN(flags.competition.ranges, parse_ranges(flags.ranges));
@@ -62,7 +87,10 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const Competition competition,
              in_file(Competition::create(fused, originals, flags.competition), fused));
   progress.set("measuring");
-  MTS_ASSIGN(BenchReport report, bench(competition.competitors(), flags.bench));
+  const bool on_device = flags.competition.executor.device == "cuda";
+  MTS_ASSIGN(BenchReport report,
+             (on_device ? bench_on_device : bench)(competition.competitors(), flags.bench));
+  if (!flags.profile.empty()) MTS_TRY(write_trace(competition, flags.profile));
   report.context = bench_context(flags.competition.executor);
   report.context.target = target != nullptr ? *target : "";
   MTS_ASSIGN(const bool passed, is_fast_enough(report, flags.min_speedup));
@@ -86,7 +114,8 @@ void add_bench(CLI::App& program, Invocation& invocation) {
   command->add_option("--only", flags->competition.only, "of the baselines, those of these names")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"fused", "sequential", "concat", "stitch", "netfuse"}).description(""))
+      ->check(
+          CLI::IsMember({"fused", "sequential", "streams", "concat", "stitch", "netfuse"}).description(""))
       ->type_name("A,B");
   command->add_option("--seconds", flags->bench.seconds, "time for measuring, over all rows")
       ->check(CLI::PositiveNumber.description(""))
@@ -97,6 +126,9 @@ void add_bench(CLI::App& program, Invocation& invocation) {
                    "fail when the fused model is not this much faster than sequential")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("X");
+  command->add_flag("--cold", flags->bench.cold, "on a GPU: also with cold caches");
+  command->add_option("--profile", flags->profile, "write the time of each step of MODEL as a Chrome trace")
+      ->type_name("FILE.json");
   add_dim_flag(*command, flags->dims, "1 by default");
   add_input_flags(*command, flags->ranges, flags->competition.inputs_directory, flags->competition.seed);
   add_executor_flags(*command, flags->competition.executor);

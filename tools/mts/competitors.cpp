@@ -4,6 +4,7 @@
 #include "check/pairing.h"
 #include "plan/profile.h"
 
+#include <mts/device_session.h>
 #include <mts/stitch.h>
 #include <mts/verify.h>
 
@@ -70,6 +71,16 @@ bool computes_the_same(const Model& fused, const std::vector<Model>& originals,
   return passed;
 }
 
+// On a device: loads the inputs, and says how much less memory there is for it.
+Result<uint64_t> loaded_bytes(Session& session, const std::vector<Datum>& inputs) {
+  DeviceSession* const device = as_device(session);
+  if (device == nullptr) return uint64_t{0};
+  MTS_ASSIGN(const uint64_t before, device->device_bytes_in_use());
+  MTS_TRY(device->load(inputs));
+  MTS_ASSIGN(const uint64_t after, device->device_bytes_in_use());
+  return after > before ? after - before : uint64_t{0};
+}
+
 }  // namespace
 
 Session* Competition::keep(std::unique_ptr<Session> session) {
@@ -99,11 +110,14 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
   MTS_ASSIGN(const check::Pairing pairing, check::Pairing::create(fused, originals));
   MTS_ASSIGN(const std::vector<Datum> inputs, draw_inputs(pairing.specs(), options, binding));
   const auto inferences = static_cast<int64_t>(originals.size());
-  const auto compete = [&](const std::string& name, const Model& model) -> Result<void> {
+  const auto compete = [&](const std::string& name, const Model& model, int streams = 0) -> Result<void> {
     Competitor competitor{.name = name, .sessions = {}, .inputs = {inputs}, .verified = {}, .error = {}};
     competitor.inferences = inferences;
     competitor.verified = computes_the_same(model, originals, options, binding);
     MTS_ASSIGN(std::unique_ptr<Session> session, create_session(model, options.executor));
+    DeviceSession* const device = as_device(*session);
+    if (device != nullptr && streams > 0) device->set_max_streams(streams);
+    MTS_ASSIGN(competitor.device_bytes, loaded_bytes(*session, inputs));
     competitor.sessions = {result.keep(std::move(session))};
     result.competitors_.push_back(std::move(competitor));
     return {};
@@ -115,16 +129,29 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
     sequential.inferences = inferences;
     for (size_t m = 0; m < originals.size(); ++m) {
       MTS_ASSIGN(std::unique_ptr<Session> session, create_session(originals[m], options.executor));
+      MTS_ASSIGN(const uint64_t bytes, loaded_bytes(*session, pairing.inputs_of(m, inputs)));
+      sequential.device_bytes += bytes;
       sequential.sessions.push_back(result.keep(std::move(session)));
       sequential.inputs.push_back(pairing.inputs_of(m, inputs));
     }
     result.competitors_.push_back(std::move(sequential));
   }
 
-  for (const auto strategy : {StitchOptions::Strategy::kConcat, StitchOptions::Strategy::kStitch,
-                              StitchOptions::Strategy::kNetfuse}) {
-    const std::string name(name_of(strategy));
-    if (!wanted(name)) continue;
+  // On a device, "concat" runs its nodes one after another and "streams" its models on parallel branches.
+  using Strategy = StitchOptions::Strategy;
+  const bool on_device = options.executor.device == "cuda";
+  struct Baseline {
+    const char* name;
+    Strategy strategy;
+    int streams;
+    bool device_only;
+  };
+  constexpr int kOne = 1, kDefault = 0;
+  for (const auto& [name, strategy, streams, device_only] :
+       {Baseline{"streams", Strategy::kConcat, kDefault, true},
+        Baseline{"concat", Strategy::kConcat, kOne, false},
+        Baseline{"netfuse", Strategy::kNetfuse, kDefault, false}}) {
+    if (!wanted(name) || (device_only && !on_device)) continue;
     StitchOptions stitch_options;
     stitch_options.strategy = strategy;
     stitch_options.target = target_of(fused);
@@ -139,7 +166,7 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
     if (stitched) {
       result.models_.push_back(std::move(stitched->model));
       result.models_.back().name = name;
-      made = compete(name, result.models_.back());
+      made = compete(name, result.models_.back(), streams);
     } else {
       made = tl::unexpected(stitched.error());
     }

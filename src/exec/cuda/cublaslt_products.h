@@ -1,0 +1,21 @@
+// Matrix products on cuBLASLt, with bias and activation in its epilogue. Row-major: d = a b is computed as
+// the column-major d' = b' a', so that a bias of one value a column is one value a row of cuBLASLt's.
+#pragma once
+
+#include "exec/cuda/library_calls.h"
+
+#include <memory>
+#include <string>
+
+namespace mts::exec::cuda {
+
+class CublasLtProducts {
+ public:
+  virtual ~CublasLtProducts() = default;
+  // kDevice where cuBLASLt has no algorithm.
+  virtual Result<std::shared_ptr<PreparedCall>> build(const GemmCall& call) = 0;
+};
+Result<std::unique_ptr<CublasLtProducts>> cublaslt_products();
+std::string cublaslt_version();
+
+}  // namespace mts::exec::cuda

@@ -1,0 +1,28 @@
+// Batched products of strided matrices, float accumulation: C[b] = epilogue(alpha * A[b] B[b]).
+#pragma once
+
+#include "exec/cuda/kernels/epilogue.h"
+#include "exec/cuda/kernels/index.h"
+#include "exec/cuda/kernels/stream.h"
+
+#include <cstdint>
+
+namespace mts::exec::cuda {
+
+// Element (b, m, k) of A: a[sum of a_outer[i] * b_i + m * a_row + k * a_column]; B likewise by (k, n). C is
+// row-major [outer..., rows, columns]. Operands broadcast over a batch axis have stride 0 there.
+struct MatmulArgs {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* c = nullptr;
+  Divisor outer[kMaxOuter];  // extents, outermost first
+  int64_t a_outer[kMaxOuter] = {}, b_outer[kMaxOuter] = {};
+  int32_t rows = 0, columns = 0, inner = 0;
+  int64_t a_row = 0, a_column = 1, b_row = 0, b_column = 1;
+  float alpha = 1.f;
+  FloatType type = FloatType::kFloat32;  // of A, B and C
+  Epilogue epilogue;
+};
+LaunchError launch_matmul(const MatmulArgs& args, StreamHandle stream);
+
+}  // namespace mts::exec::cuda

@@ -1,0 +1,25 @@
+// Every own kernel against the reference evaluator, op by op, through the shim (see tests/exec/harness.h,
+// whose cases these are).
+#pragma once
+
+#include "exec/plan.h"
+#include "tests/exec/harness.h"
+
+#include <mts/graph.h>
+#include <mts/tensor.h>
+
+#include <string>
+#include <vector>
+
+namespace mts::exec::cuda {
+
+// The plan that the shim backend runs for these inputs.
+ExecPlan shim_plan(const Model& model, const std::vector<Datum>& inputs);
+
+// Runs a model on the reference evaluator and, twice, on the shim, and expects equal outputs.
+void expect_same_on_shim(const Model& model, const std::vector<Datum>& inputs, const std::string& what);
+
+// One node; `c.on_host` says whether it is expected to have no kernel.
+void check_kernel(const Case& c);
+
+}  // namespace mts::exec::cuda

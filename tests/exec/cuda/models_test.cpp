@@ -1,0 +1,109 @@
+// Bundled model families through the own CUDA kernels, on the host, against the reference evaluator: the
+// first model of each, and what `stitch` makes of the family.
+#include "tests/exec/cuda/harness.h"
+#include "tests/exec/cuda/shim_backend.h"
+#include "tests/exec/families.h"
+
+#include <mts/executor.h>
+#include <mts/model_io.h>
+#include <mts/stitch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace mts::exec::cuda {
+namespace {
+
+// What has no CUDA kernel: recurrent layers, integer products, TopK, classic learners. (Control flow and what
+// has no static dims is never offered to a backend.) Whatever else falls back is a gap that this test finds.
+constexpr std::string_view kOnHost[] = {
+    "LSTM",       "GRU",    "MatMulInteger",         "DynamicQuantizeLinear", "TopK", "LinearClassifier",
+    "Normalizer", "Scaler", "TreeEnsembleClassifier"};
+
+bool may_run_on_host(std::string_view op) {
+  return std::find(std::begin(kOnHost), std::end(kOnHost), op) != std::end(kOnHost);
+}
+
+std::vector<Datum> inputs_of(const Model& model, const Json& entry, size_t binding) {
+  std::vector<Datum> inputs;
+  unsigned seed = static_cast<unsigned>(binding) * 100;
+  for (ValueId id : model.graph.inputs()) {
+    Value value = model.graph.value(id);
+    // Ranges are given by the name in the single model: "a/ids" is drawn as "ids".
+    const size_t slash = value.name.find('/');
+    if (slash != std::string::npos) value.name = value.name.substr(slash + 1);
+    inputs.push_back(random_input(value, entry, binding, ++seed));
+  }
+  return inputs;
+}
+
+// Equal to the reference for each choice of the symbolic dimensions, and on the host only what may be there.
+void check(const Model& model, const Json& entry, const std::string& what) {
+  size_t bindings = 1;
+  for (const auto& [symbol, choices] : entry["dims"].items()) bindings = std::max(bindings, choices.size());
+  const auto reference = create_session(model, {.device = "ref", .threads = 1});
+  ASSERT_TRUE(reference.has_value()) << reference.error().to_string();
+  std::map<std::string, StepCounts> counts;
+  const auto session = make_shim_session(model, &counts);
+  ASSERT_TRUE(session.has_value()) << session.error().to_string();
+  for (size_t binding = 0; binding < bindings; ++binding) {
+    const std::vector<Datum> inputs = inputs_of(model, entry, binding);
+    const auto expected = (*reference)->run(inputs);
+    ASSERT_TRUE(expected.has_value()) << what << ": " << expected.error().to_string();
+    const auto actual = (*session)->run(inputs);
+    ASSERT_TRUE(actual.has_value()) << what << ": " << actual.error().to_string();
+    ASSERT_EQ(expected->size(), actual->size()) << what;
+    for (size_t i = 0; i < expected->size(); ++i) {
+      expect_same((*expected)[i], (*actual)[i],
+                  what + " binding " + std::to_string(binding) + " output " + std::to_string(i));
+    }
+  }
+  for (const auto& [op, count] : counts) {
+    EXPECT_EQ(count.only_cpu, 0u) << "the CPU has a kernel that is missing here: " << op;
+    EXPECT_TRUE(count.host == 0 || may_run_on_host(op))
+        << op << " runs on the host, " << count.host << " times";
+  }
+}
+
+class CudaModels : public testing::TestWithParam<Family> {};
+
+TEST_P(CudaModels, EachOfTheFamily) {
+  const Json& entry = GetParam().entry;
+  for (const Json& path : entry["models"]) {
+    const auto model = load_model("models/" + path.get<std::string>(), "m");
+    ASSERT_TRUE(model.has_value()) << model.error().to_string();
+    check(*model, entry, path.get<std::string>());
+  }
+}
+
+TEST_P(CudaModels, Stitched) {
+  const Json& entry = GetParam().entry;
+  for (StitchOptions::Strategy strategy :
+       {StitchOptions::Strategy::kStitch, StitchOptions::Strategy::kAuto}) {
+    std::vector<Model> models;
+    for (const Json& path : entry["models"]) {
+      const std::filesystem::path file = "models/" + path.get<std::string>();
+      auto model = load_model(file.string(), file.stem().string());
+      ASSERT_TRUE(model.has_value()) << model.error().to_string();
+      models.push_back(std::move(*model));
+    }
+    StitchOptions options;
+    options.strategy = strategy;
+    for (const Json& name : entry["share_inputs"]) options.share_inputs.push_back(name.get<std::string>());
+    const auto stitched = stitch(std::move(models), options);
+    ASSERT_TRUE(stitched.has_value()) << stitched.error().to_string();
+    check(stitched->model, entry, GetParam().name + " stitched");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaModels, testing::ValuesIn(families()),
+                         [](const auto& param_info) { return param_info.param.name; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CudaModels);
+
+}  // namespace
+}  // namespace mts::exec::cuda

@@ -1,0 +1,98 @@
+// Whole plans of the CUDA backend on a device of host memory (host_device.h): single nodes and every bundled
+// model give the reference's outputs, whatever order the streams run in, and with libraries that refuse.
+#include "exec/bind.h"
+#include "exec/compile.h"
+#include "exec/device_instance.h"
+#include "tests/exec/cuda_runtime/host_device.h"
+#include "tests/exec/cuda_runtime/node_cases.h"
+#include "tests/exec/cuda_runtime/plans.h"
+#include "tests/exec/harness.h"
+
+#include <mts/model_io.h>
+
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mts::exec::cuda {
+namespace {
+
+std::vector<Datum> reference(const Model& model, const std::vector<Datum>& inputs) {
+  auto session = create_session(model, {.device = "ref"});
+  EXPECT_TRUE(session.has_value()) << session.error().to_string();
+  auto outputs = (*session)->run(inputs);
+  EXPECT_TRUE(outputs.has_value()) << outputs.error().to_string();
+  return outputs ? std::move(*outputs) : std::vector<Datum>{};
+}
+
+void expect_same_on_device(const Model& model, const std::vector<Datum>& inputs,
+                           const std::vector<Datum>& expected, Backend& backend, const std::string& what) {
+  SharedDeviceMemory memory;
+  Result<ExecPlan> plan = plan_for(model, inputs, backend);
+  ASSERT_TRUE(plan.has_value()) << what << ": " << plan.error().to_string();
+  const std::string text = to_string(*plan);
+  auto instance = DeviceInstance::create(model, std::move(*plan), backend, memory, 16);
+  ASSERT_TRUE(instance.has_value()) << what << ": " << instance.error().to_string();
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    const auto actual = (*instance)->run(inputs);
+    ASSERT_TRUE(actual.has_value()) << what << ": " << actual.error().to_string();
+    ASSERT_EQ(expected.size(), actual->size());
+    for (size_t i = 0; i < expected.size(); ++i)
+      expect_same(expected[i], (*actual)[i], what + " output " + std::to_string(i) + "\n" + text);
+  }
+}
+
+class Nodes : public testing::TestWithParam<Case> {};
+
+TEST_P(Nodes, EqualTheReference) {
+  std::vector<Datum> inputs;
+  const Model model = model_of(GetParam(), inputs);
+  const std::vector<Datum> expected = reference(model, inputs);
+  for (const std::set<std::string>& refused : {std::set<std::string>{}, {"conv", "pool"}, {"gemm"}}) {
+    for (const bool own : {false, true}) {
+      const auto backend = host_backend(1, refused, own);
+      expect_same_on_device(model, inputs, expected, *backend, to_string(GetParam()));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(CudaBackend, Nodes, testing::ValuesIn(node_cases()));
+
+class Families : public testing::TestWithParam<Family> {};
+
+TEST_P(Families, EqualTheReferenceInAnyOrderOfStreams) {
+  const Family& family = GetParam();
+  for (const std::string& path : family.models) {
+    auto model = load_model("models/" + path, "m");
+    ASSERT_TRUE(model.has_value()) << model.error().to_string();
+    ASSERT_TRUE(model->graph.sort().has_value());
+    const std::vector<Datum> inputs = inputs_of(*model, family, 1);
+    const std::vector<Datum> expected = reference(*model, inputs);
+    const auto backend = host_backend(static_cast<unsigned>(path.size()));
+    expect_same_on_device(*model, inputs, expected, *backend, path);
+    if (&path - family.models.data() == 1) break;  // the others are built alike
+  }
+}
+INSTANTIATE_TEST_SUITE_P(CudaBackend, Families, testing::ValuesIn(families()),
+                         [](const auto& param_info) { return param_info.param.name; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Families);
+
+TEST(DeviceInstance, SaysWhatNeedsHowMuch) {
+  const Case matmul{"MatMul", {}, {input({64, 64}), weight({64, 64})}};
+  std::vector<Datum> inputs;
+  const Model model = model_of(matmul, inputs);
+  const auto backend = make_backend(
+      {std::make_unique<HostRuntime>(1, 10'000), std::make_unique<HostLibraries>(), cpu_kernels()},
+      Math::kStrict);
+  auto plan = plan_for(model, inputs, *backend);
+  ASSERT_TRUE(plan.has_value());
+  SharedDeviceMemory memory;
+  const auto instance = DeviceInstance::create(model, std::move(*plan), *backend, memory, 4);
+  ASSERT_FALSE(instance.has_value());
+  EXPECT_EQ(instance.error().code, ErrorCode::kDevice);
+  EXPECT_THAT(instance.error().message, testing::HasSubstr("weights need 16384"));
+}
+
+}  // namespace
+}  // namespace mts::exec::cuda
