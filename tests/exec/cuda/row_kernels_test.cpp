@@ -148,6 +148,16 @@ TEST(CudaKernels, Pools) {
   check_kernel({"MaxPool", {{"kernel_shape", Ints{3, 3}}}, {of(DType::kUint8, {2, 3, 6, 7})}});
 }
 
+TEST(CudaKernels, Lrn) {
+  for (int64_t size : {1, 2, 3, 5}) {
+    check_kernel({"LRN", {{"size", size}}, {input({2, 4, 3, 5})}});
+    check_kernel({"LRN",
+                  {{"size", size}, {"alpha", 0.5f}, {"beta", 0.6f}, {"bias", 2.f}},
+                  {of(DType::kFloat16, {1, 7, 6})},
+                  22});
+  }
+}
+
 TEST(CudaKernels, Resize) {
   const Operand scales{.dims = {4}, .constant = true, .values = {1, 1, 2, 1.7}};
   for (const char* mode : {"nearest", "linear"}) {
