@@ -81,6 +81,10 @@ TEST(CudaKernels, Clip) {
   check_kernel({"Clip", {}, {input({9, 9}), low}});
   check_kernel({"Clip", {{"min", -1.f}, {"max", 1.f}}, {input({9, 9})}, 10});
   check_kernel({"Clip", {}, {input({9, 9}), high, low}});
+  for (DType dtype : {DType::kFloat16, DType::kBfloat16}) {
+    const Operand six{.dims = {}, .constant = true, .dtype = dtype, .values = {0.5}};
+    check_kernel({"Clip", {}, {of(dtype, {9, 9}), absent(), six}});
+  }
 }
 
 TEST(CudaKernels, Movement) {
