@@ -55,7 +55,7 @@ void run_all(const char* variable, const std::string& subfolder, size_t floor, s
   EXPECT_LE(host, most_on_host) << "more steps run on the host than before";
 }
 
-TEST(CudaConformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 1614, 550); }
+TEST(CudaConformance, NodeTests) { run_all("MTS_ONNX_NODE_TESTS", "", 1614, 534); }
 TEST(CudaConformance, SimpleModels) { run_all("MTS_ONNX_TESTDATA", "/simple", 21, 1); }
 
 }  // namespace

@@ -81,6 +81,10 @@ TEST(CudaKernels, Clip) {
   check_kernel({"Clip", {}, {input({9, 9}), low}});
   check_kernel({"Clip", {{"min", -1.f}, {"max", 1.f}}, {input({9, 9})}, 10});
   check_kernel({"Clip", {}, {input({9, 9}), high, low}});
+  for (DType dtype : {DType::kFloat16, DType::kBfloat16}) {
+    const Operand six{.dims = {}, .constant = true, .dtype = dtype, .values = {0.5}};
+    check_kernel({"Clip", {}, {of(dtype, {9, 9}), absent(), six}});
+  }
 }
 
 TEST(CudaKernels, Movement) {
@@ -127,6 +131,8 @@ TEST(CudaKernels, Movement) {
   check_kernel(
       {"DepthToSpace", {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}, {input({1, 8, 3, 4})}});
   check_kernel({"SpaceToDepth", {{"blocksize", int64_t{2}}}, {input({2, 3, 4, 6})}});
+  // Large enough not to be folded.
+  check_kernel({"ConstantOfShape", {}, {ints({300, 700})}});
   // More parts than one launch takes.
   Case many{"Concat", {{"axis", int64_t{1}}}, {}};
   for (int i = 0; i < 70; ++i) many.operands.push_back(input({2, i % 2 + 1, 4}));

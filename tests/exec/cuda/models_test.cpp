@@ -1,14 +1,18 @@
 // Bundled model families through the own CUDA kernels, on the host, against the reference evaluator: the
 // first model of each, and what `stitch` makes of the family.
+#include "exec/bind.h"
+#include "exec/compile.h"
 #include "tests/exec/cuda/harness.h"
 #include "tests/exec/cuda/shim_backend.h"
 #include "tests/exec/families.h"
 
+#include <mts/canonicalise.h>
 #include <mts/executor.h>
 #include <mts/model_io.h>
 #include <mts/stitch.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <string_view>
@@ -27,6 +31,14 @@ constexpr std::string_view kOnHost[] = {
 
 bool may_run_on_host(std::string_view op) {
   return std::find(std::begin(kOnHost), std::end(kOnHost), op) != std::end(kOnHost);
+}
+
+void expect_kernels(const std::map<std::string, StepCounts>& counts) {
+  for (const auto& [op, count] : counts) {
+    EXPECT_EQ(count.only_cpu, 0u) << "the CPU has a kernel that is missing here: " << op;
+    EXPECT_TRUE(count.host == 0 || may_run_on_host(op))
+        << op << " runs on the host, " << count.host << " times";
+  }
 }
 
 std::vector<Datum> inputs_of(const Model& model, const Json& entry, size_t binding) {
@@ -99,6 +111,43 @@ TEST_P(CudaModels, Stitched) {
     ASSERT_TRUE(stitched.has_value()) << stitched.error().to_string();
     check(stitched->model, entry, GetParam().name + " stitched");
   }
+}
+
+// ONNX's light model zoo (ResNet-50, DenseNet, Inception, ShuffleNet, ...): large to run here, so only their
+// plans.
+TEST(CudaLightZoo, HasAKernelForEveryStep) {
+  const char* const nodes = std::getenv("MTS_ONNX_NODE_TESTS");
+  const std::filesystem::path folder =
+      std::filesystem::path(nodes == nullptr ? "" : nodes).parent_path() / "light";
+  if (nodes == nullptr || !std::filesystem::exists(folder)) GTEST_SKIP() << "there are no light models";
+  size_t models = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().extension() != ".onnx") continue;
+    auto loaded = load_model(file.path().string(), "m");
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().to_string();
+    std::vector<Model> one;
+    one.push_back(std::move(*loaded));
+    const auto canonical = canonicalise(one);  // Dropout's old masks, for one
+    ASSERT_TRUE(canonical.has_value()) << canonical.error().to_string();
+    Model* const model = one.data();
+    ASSERT_TRUE(model->graph.sort().has_value());
+    std::vector<InputType> types;
+    for (ValueId id : model->graph.inputs()) {
+      const Value& value = model->graph.value(id);
+      InputType type{value.type.dtype, {}};
+      for (const Dim& dim : *value.type.shape) type.dims.push_back(dim.is_known() ? dim.value : 1);
+      types.push_back(std::move(type));
+    }
+    std::map<std::string, StepCounts> counts;
+    const std::unique_ptr<Backend> backend = make_shim_backend(&counts);
+    const auto binding = exec::bind(*model, types);
+    ASSERT_TRUE(binding.has_value()) << file.path() << binding.error().to_string();
+    const auto plan = compile(*model, *binding, *backend);
+    ASSERT_TRUE(plan.has_value()) << file.path() << plan.error().to_string();
+    expect_kernels(counts);
+    ++models;
+  }
+  EXPECT_GE(models, 9u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, CudaModels, testing::ValuesIn(families()),

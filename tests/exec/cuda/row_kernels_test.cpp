@@ -63,6 +63,14 @@ TEST(CudaKernels, Normalisations) {
   const Operand variance{.dims = {6}, .constant = true, .values = {0.1, 0.5, 1, 1.5, 2, 3}};
   check_kernel(
       {"BatchNormalization", {}, {input({2, 6, 5, 5}), weight({6}), weight({6}), weight({6}), variance}});
+  for (DType dtype : {DType::kFloat16, DType::kBfloat16}) {
+    const Operand spread{.dims = {6}, .constant = true, .dtype = dtype, .values = {0.1, 0.5, 1, 1.5, 2, 3}};
+    check_kernel({"BatchNormalization",
+                  {{"epsilon", 0.1f}},
+                  {of(dtype, {2, 6, 5, 4}), constant_of(dtype, {6}), constant_of(dtype, {6}),
+                   constant_of(dtype, {6}), spread},
+                  22});
+  }
 }
 
 TEST(CudaKernels, Reductions) {
@@ -146,6 +154,16 @@ TEST(CudaKernels, Pools) {
                 .operands = {input({2, 3, 6, 7})},
                 .outputs = 2});
   check_kernel({"MaxPool", {{"kernel_shape", Ints{3, 3}}}, {of(DType::kUint8, {2, 3, 6, 7})}});
+}
+
+TEST(CudaKernels, Lrn) {
+  for (int64_t size : {1, 2, 3, 5}) {
+    check_kernel({"LRN", {{"size", size}}, {input({2, 4, 3, 5})}});
+    check_kernel({"LRN",
+                  {{"size", size}, {"alpha", 0.5f}, {"beta", 0.6f}, {"bias", 2.f}},
+                  {of(DType::kFloat16, {1, 7, 6})},
+                  22});
+  }
 }
 
 TEST(CudaKernels, Resize) {

@@ -11,7 +11,9 @@ __global__ void __launch_bounds__(Tile::kThreads)
     implicit_gemm(const __grid_constant__ ConvArgs args, ConvDivisors divisors, uint32_t columns) {
   static_assert(Tile::kThreads % Tile::kColumns == 0, "a thread loads one column");
   typename Tile::Shared& shared = *shared_memory<typename Tile::Shared>();
-  const uint32_t group = blockIdx.x, first_column = blockIdx.y * Tile::kColumns, row_tile = blockIdx.z;
+  uint32_t rest = blockIdx.x;
+  const uint32_t group = divisors.groups.take_remainder(rest), row_tile = blockIdx.y;
+  const uint32_t first_column = rest * Tile::kColumns;
   const TileRange rows = rows_of_block(args, row_tile, Tile::kRows);
   const int32_t depth =
       args.in_channels * args.window.kernel[0] * args.window.kernel[1] * args.window.kernel[2];
@@ -55,7 +57,7 @@ LaunchError gemm_as(const ConvArgs& args, StreamHandle stream) {
         implicit_gemm_shape(args, Tile::kRows, Tile::kColumns, Tile::kThreads, sizeof(typename Tile::Shared));
     const int64_t columns =
         int64_t{args.batch} * args.window.out[0] * args.window.out[1] * args.window.out[2];
-    return launch(implicit_gemm<T, Tile>, shape, stream, args, ConvDivisors(args.window),
+    return launch(implicit_gemm<T, Tile>, shape, stream, args, ConvDivisors(args.window, args.groups),
                   static_cast<uint32_t>(columns));
   };
   if (args.table.row_tiles == 0 && args.out_channels <= 16) return start(SimtTile<16, 64, 16, 2, 4>{});

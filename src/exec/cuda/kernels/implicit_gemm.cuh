@@ -11,16 +11,17 @@ namespace mts::exec::cuda {
 
 struct ConvDivisors {
   Divisor out_width, out_height, out_depth;  // pixels of one image
-  Divisor out_pixels;
   Divisor kernel_width, kernel_height, kernel_depth;
-  explicit ConvDivisors(const WindowShape& w)
+  Divisor out_pixels, groups;
+  ConvDivisors(const WindowShape& w, int32_t group_count)
       : out_width(w.out[2]),
         out_height(w.out[1]),
         out_depth(w.out[0]),
-        out_pixels(int64_t{w.out[0]} * w.out[1] * w.out[2]),
         kernel_width(w.kernel[2]),
         kernel_height(w.kernel[1]),
-        kernel_depth(w.kernel[0]) {}
+        kernel_depth(w.kernel[0]),
+        out_pixels(int64_t{w.out[0]} * w.out[1] * w.out[2]),
+        groups(group_count) {}
 };
 
 // An output pixel of the batch: column of the product.
@@ -122,13 +123,14 @@ __device__ __forceinline__ void store_results(const ConvArgs& args, const ConvDi
   }
 }
 
-// Groups (the models) are the fast axis of the grid: what they share stays in the cache while it is used.
+// blockIdx.x: groups (the models) fastest, so that what they share stays in the cache while it is used, then
+// tiles of pixels. blockIdx.y: tiles of output channels.
 inline LaunchShape implicit_gemm_shape(const ConvArgs& args, int tile_rows, int tile_columns, int threads,
                                        size_t shared_bytes) {
   const int64_t columns = int64_t{args.batch} * args.window.out[0] * args.window.out[1] * args.window.out[2];
   const uint32_t row_tiles = args.table.row_tiles != 0 ? static_cast<uint32_t>(args.table.row_tiles)
                                                        : ceil_div(args.out_channels, tile_rows);
-  return {{static_cast<uint32_t>(args.groups), ceil_div(columns, tile_columns), row_tiles},
+  return {{static_cast<uint32_t>(args.groups) * ceil_div(columns, tile_columns), row_tiles},
           {static_cast<uint32_t>(threads)},
           shared_bytes,
           Sync::kTogether};

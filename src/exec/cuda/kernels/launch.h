@@ -1,10 +1,12 @@
-// The only file that knows for what the kernels are compiled: for the device by nvcc, or for the host, where
-// blocks run one after another and the threads of a block as fibers (shim/block.h). Kernel sources are the
-// same for both; they use what is declared here and nothing else of CUDA:
-//   a kernel        __global__ void f(const __grid_constant__ Args args), started by launch(f, shape, stream,
-//   args) block memory    shared_memory<T>() of LaunchShape::shared_bytes; not initialised (on the host:
-//   NaNs) barriers        sync_block(); a kernel that uses one, or a warp operation, says so in
-//   LaunchShape::sync warp            shuffle_xor, shuffle_down: all 32 lanes take part
+// Knows, as only number.h (conversions) and mma.cuh (tensor cores) do beside it, for what the kernels are
+// compiled: for the device by nvcc, or for the host, where blocks run one after another and the threads of a
+// block as fibers (shim/block.h). Kernel sources are the same for both and use what is declared here:
+//
+// - a kernel: __global__ void f(const __grid_constant__ Args args), started by launch(f, shape, stream, args)
+// - block memory: shared_memory<T>() of LaunchShape::shared_bytes; not initialised (on the host: NaNs)
+// - barriers: sync_block(); a kernel with one, or with a warp operation, says so in LaunchShape::sync
+// - warp operations: shuffle_xor, shuffle_down; all 32 lanes take part
+//
 // Preconditions: all threads of a block reach the same barriers; blocks with a warp operation have whole
 // warps.
 #pragma once

@@ -7,13 +7,13 @@
 namespace mts::exec::cuda {
 namespace {
 
-// Columns of C are the fast axis of the grid; the batch is blockIdx.z, then by steps of gridDim.z.
+// Rows of C are the fast axis of the grid; the batch is blockIdx.z, then by steps of gridDim.z.
 template <class T, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads)
     matmul(const __grid_constant__ MatmulArgs args, uint32_t batches) {
   typename Tile::Shared& shared = *shared_memory<typename Tile::Shared>();
-  const int32_t row = static_cast<int32_t>(blockIdx.y) * Tile::kRows,
-                column = static_cast<int32_t>(blockIdx.x) * Tile::kColumns;
+  const int32_t row = static_cast<int32_t>(blockIdx.x) * Tile::kRows,
+                column = static_cast<int32_t>(blockIdx.y) * Tile::kColumns;
   for (uint32_t batch = blockIdx.z; batch < batches; batch += gridDim.z) {
     uint32_t outer[kMaxOuter];
     uint32_t rest = batch;
@@ -74,7 +74,7 @@ LaunchError matmul_as(const MatmulArgs& args, StreamHandle stream) {
   if (batches == 0 || args.rows == 0 || args.columns == 0) return nullptr;
   const auto start = [&](auto tile) {
     using Tile = decltype(tile);
-    const LaunchShape shape{{ceil_div(args.columns, Tile::kColumns), ceil_div(args.rows, Tile::kRows),
+    const LaunchShape shape{{ceil_div(args.rows, Tile::kRows), ceil_div(args.columns, Tile::kColumns),
                              batches < 65535 ? batches : 65535},
                             {Tile::kThreads},
                             sizeof(typename Tile::Shared),

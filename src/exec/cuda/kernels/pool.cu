@@ -2,6 +2,8 @@
 #include "exec/cuda/kernels/pool.h"
 #include "exec/cuda/kernels/scalar.cuh"
 
+#include <cmath>
+
 namespace mts::exec::cuda {
 namespace {
 
@@ -76,7 +78,49 @@ __global__ void __launch_bounds__(kThreads)
   write_scalar(args.output, i, args.type, total);
 }
 
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    normalise_response(const __grid_constant__ LrnArgs args, Divisor channels, Divisor pixels,
+                       uint32_t count) {
+  const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  uint32_t rest = i;
+  pixels.take_remainder(rest);
+  const auto channel = static_cast<int32_t>(channels.take_remainder(rest));
+  const T* const x = static_cast<const T*>(args.input) + i;
+  const int32_t before = (args.size - 1) / 2, after = args.size - 1 - before;
+  const int32_t first = channel < before ? -channel : -before;
+  const int32_t last = channel + after < args.channels ? after : args.channels - 1 - channel;
+  float squares = 0.f;
+  for (int32_t c = first; c <= last; ++c) {
+    const float value = to_float(x[static_cast<int64_t>(c) * args.pixels]);
+    squares += value * value;
+  }
+  const float scale = args.bias + args.alpha / static_cast<float>(args.size) * squares;
+  static_cast<T*>(args.output)[i] = from_float<T>(to_float(*x) * powf(scale, -args.beta));
+}
+
+template <class T>
+LaunchError lrn_as(const LrnArgs& args, StreamHandle stream) {
+  const int64_t count = args.batch * args.channels * args.pixels;
+  const LaunchShape shape{{ceil_div(count, kThreads)}, {kThreads}};
+  return launch(normalise_response<T>, shape, stream, args, Divisor(args.channels), Divisor(args.pixels),
+                static_cast<uint32_t>(count));
+}
+
 }  // namespace
+
+LaunchError launch_lrn(const LrnArgs& args, StreamHandle stream) {
+  if (args.batch * args.channels * args.pixels == 0) return nullptr;
+  switch (args.type) {
+    case FloatType::kFloat16:
+      return lrn_as<Half>(args, stream);
+    case FloatType::kBfloat16:
+      return lrn_as<Bfloat16>(args, stream);
+    default:
+      return lrn_as<float>(args, stream);
+  }
+}
 
 LaunchError launch_pool(const PoolArgs& args, StreamHandle stream) {
   const WindowShape& w = args.window;

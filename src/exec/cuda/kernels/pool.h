@@ -1,6 +1,7 @@
-// MaxPool and AveragePool over up to three spatial axes, row-major.
+// MaxPool and AveragePool over up to three spatial axes, and LRN over channels; row-major.
 #pragma once
 
+#include "exec/cuda/kernels/float_type.h"
 #include "exec/cuda/kernels/index.h"
 #include "exec/cuda/kernels/scalar_type.h"
 #include "exec/cuda/kernels/stream.h"
@@ -27,5 +28,16 @@ struct PoolArgs {
   ScalarType type = ScalarType::kFloat32;  // floats, int8 and uint8 (maximum only)
 };
 LaunchError launch_pool(const PoolArgs& args, StreamHandle stream);
+
+// y = x / (bias + alpha / size * sum of squares of `size` channels around)^beta; [batch, channels, pixels].
+struct LrnArgs {
+  const void* input = nullptr;
+  void* output = nullptr;
+  int64_t batch = 0;
+  int32_t channels = 0, pixels = 0, size = 1;
+  float alpha = 0.f, beta = 0.f, bias = 1.f;
+  FloatType type = FloatType::kFloat32;
+};
+LaunchError launch_lrn(const LrnArgs& args, StreamHandle stream);
 
 }  // namespace mts::exec::cuda

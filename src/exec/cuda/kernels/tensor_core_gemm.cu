@@ -97,7 +97,9 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     tensor_core_gemm(const __grid_constant__ ConvArgs args, ConvDivisors divisors, uint32_t columns) {
   Stage<T>* const stages = shared_memory<Stage<T>>();
-  const uint32_t group = blockIdx.x, first_column = blockIdx.y * kTile, row_tile = blockIdx.z;
+  uint32_t rest = blockIdx.x;
+  const uint32_t group = divisors.groups.take_remainder(rest), row_tile = blockIdx.y;
+  const uint32_t first_column = rest * kTile;
   const auto thread = static_cast<int>(threadIdx.x);
   const TileRange rows = rows_of_block(args, row_tile, kTile);
   const int32_t depth =
@@ -181,7 +183,7 @@ template <class T>
 LaunchError start(const ConvArgs& args, StreamHandle stream) {
   const LaunchShape shape = implicit_gemm_shape(args, kTile, kTile, kThreads, 2 * sizeof(Stage<T>));
   const int64_t columns = int64_t{args.batch} * args.window.out[0] * args.window.out[1] * args.window.out[2];
-  return launch(tensor_core_gemm<T>, shape, stream, args, ConvDivisors(args.window),
+  return launch(tensor_core_gemm<T>, shape, stream, args, ConvDivisors(args.window, args.groups),
                 static_cast<uint32_t>(columns));
 }
 

@@ -5,15 +5,16 @@
 #include "exec/cuda/own/launch_kernel.h"
 #include "exec/cuda/own/operands.h"
 #include "exec/cuda/own/program.h"
+#include "ref/formats.h"
 
 namespace mts::exec::cuda {
 namespace {
 
 std::optional<float> scalar(const ExecPlan& plan, ValueIndex v) {
   const Tensor* const tensor = known(plan, v);
-  if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
+  if (tensor == nullptr || !float_type_of(tensor->dtype()) || tensor->element_count() != 1)
     return std::nullopt;
-  return *tensor->as<float>();
+  return tensor->dtype() == DType::kFloat32 ? *tensor->as<float>() : *ref::widen(*tensor).as<float>();
 }
 
 struct Work {

@@ -10,6 +10,7 @@ constexpr OwnFamily kFamilies[] = {
     {"conv", accepts_conv, make_conv},
     {"matmul", accepts_matmul, make_matmul},
     {"elementwise", accepts_elementwise, make_elementwise},
+    {"batch_norm", accepts_batch_norm, make_batch_norm},
     {"movement", accepts_movement, make_movement},
     {"rows", accepts_rows, make_rows},
     {"reduce", accepts_reduce, make_reduce},

@@ -35,6 +35,8 @@ bool own_accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruct
 
 bool accepts_elementwise(const ExecPlan& plan, const Step& step);
 KernelResult make_elementwise(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_batch_norm(const ExecPlan& plan, const Step& step);
+KernelResult make_batch_norm(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_movement(const ExecPlan& plan, const Step& step);
 KernelResult make_movement(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_rows(const ExecPlan& plan, const Step& step);

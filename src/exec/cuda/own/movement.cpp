@@ -1,5 +1,5 @@
 // Steps that only move data, as strided copies: Reorder, Transpose, Expand, Slice, Concat, Split,
-// DepthToSpace, SpaceToDepth, Tile and constant Pad.
+// DepthToSpace, SpaceToDepth, Tile, constant Pad and ConstantOfShape.
 #include "exec/cuda/kernels/copy.h"
 #include "exec/cuda/own/families.h"
 #include "exec/cuda/own/launch_kernel.h"
@@ -30,6 +30,7 @@ class StepCopies {
 
   // Nothing when the step is not one of these.
   std::optional<Movement> run() {
+    if (step_.op == "ConstantOfShape" && node_ != nullptr) return constant();
     if (step_.op == "Reorder") return whole(strides_of(output(0)), strides_of(input(0)), output(0).dims);
     if (node_ == nullptr || !all_row_major(plan_, step_)) return std::nullopt;
     if (step_.op == "Transpose") return transpose();
@@ -208,6 +209,20 @@ class StepCopies {
     return movement;
   }
 
+  std::optional<Movement> constant() const {
+    Movement movement;
+    movement.fills = true;
+    const Attribute* const value = node_->find("value");
+    if (value == nullptr) return movement;  // float zeros
+    const auto* const weight = std::get_if<WeightPtr>(&value->value);
+    if (weight == nullptr || *weight == nullptr || (*weight)->dtype() != output(0).dtype) return std::nullopt;
+    const std::span<const std::byte> bytes = (*weight)->bytes();
+    const auto width = static_cast<size_t>(*width_of(output(0).dtype));
+    if (bytes.size() < width) return std::nullopt;
+    std::memcpy(&movement.fill, bytes.data(), width);
+    return movement;
+  }
+
   bool fill_value(uint64_t& bits) const {
     const auto width = static_cast<size_t>(*width_of(input(0).dtype));
     if (has_input(step_, 2)) {
@@ -301,14 +316,14 @@ class MovementKernel final : public Kernel {
 bool accepts_movement(const ExecPlan& plan, const Step& step) {
   if (step.inputs.empty() || step.inputs[0] == kAbsent || step.outputs.empty() || step.outputs[0] == kAbsent)
     return false;
-  return all_fit(plan, step) && width_of(plan.value(step.inputs[0]).dtype) && StepCopies(plan, step).run();
+  return all_fit(plan, step) && width_of(plan.value(step.outputs[0]).dtype) && StepCopies(plan, step).run();
 }
 
 KernelResult make_movement(OwnDevice& device, const ExecPlan& plan, const Step& step) {
   const std::optional<Movement> movement = StepCopies(plan, step).run();
   if (!movement) return fail(ErrorCode::kInternal, "no copy kernel for " + step.op);
   return std::make_unique<MovementKernel>(device, plan.value(step.outputs[0]), step.outputs[0], *movement,
-                                          *width_of(plan.value(step.inputs[0]).dtype));
+                                          *width_of(plan.value(step.outputs[0]).dtype));
 }
 
 }  // namespace mts::exec::cuda

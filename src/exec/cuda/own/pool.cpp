@@ -1,4 +1,4 @@
-// MaxPool (with indices in row-major order) and AveragePool.
+// MaxPool (with indices in row-major order), AveragePool and LRN.
 #include "exec/cuda/kernels/pool.h"
 
 #include "exec/cuda/own/families.h"
@@ -30,15 +30,44 @@ std::optional<PoolArgs> args_of(const ExecPlan& plan, const Step& step) {
   return args;
 }
 
+std::optional<LrnArgs> lrn_args(const ExecPlan& plan, const Step& step) {
+  if (step.op != "LRN") return std::nullopt;
+  const Node& node = *node_of(plan, step);
+  const Dims& dims = plan.value(step.inputs[0]).dims;
+  const auto type = common_float_type(plan, step);
+  const int64_t size = node.int_or("size", 0);
+  if (!type || dims.size() < 3 || size < 1 || size > std::numeric_limits<int32_t>::max()) return std::nullopt;
+  LrnArgs args;
+  args.type = *type;
+  args.batch = dims[0];
+  args.channels = static_cast<int32_t>(dims[1]);
+  args.pixels = static_cast<int32_t>(element_count(std::span(dims).subspan(2)));
+  args.size = static_cast<int32_t>(size);
+  args.alpha = node.float_or("alpha", 1e-4f);
+  args.beta = node.float_or("beta", 0.75f);
+  args.bias = node.float_or("bias", 1.f);
+  return args;
+}
+
 }  // namespace
 
 bool accepts_pool(const ExecPlan& plan, const Step& step) {
+  if (step.op == "LRN")
+    return node_of(plan, step) != nullptr && all_fit(plan, step) && all_row_major(plan, step) &&
+           lrn_args(plan, step).has_value();
   if (step.op != "MaxPool" && step.op != "AveragePool") return false;
   return node_of(plan, step) != nullptr && all_fit(plan, step) && all_row_major(plan, step) &&
          args_of(plan, step).has_value();
 }
 
 KernelResult make_pool(OwnDevice& device, const ExecPlan& plan, const Step& step) {
+  if (const auto lrn = lrn_args(plan, step)) {
+    return make_launch(device, launch_lrn, *lrn,
+                       [input = step.inputs[0], output = step.outputs[0]](LrnArgs& a, const Pointers& p) {
+                         a.input = p[input];
+                         a.output = p[output];
+                       });
+  }
   return make_launch(device, launch_pool, *args_of(plan, step),
                      [input = step.inputs[0], outputs = step.outputs](PoolArgs& a, const Pointers& p) {
                        const bool indices = outputs.size() > 1 && outputs[1] != kAbsent;

@@ -74,7 +74,7 @@ const char* Block::run(const Grid& grid, void (*kernel)(const void*), const void
     return "invalid configuration: threads of a block";
   if (grid.blocks.x > 0x7fffffffu || grid.blocks.y > 65535 || grid.blocks.z > 65535)
     return "invalid configuration: blocks of the grid";
-  if (grid.shared_bytes > 227 * 1024)
+  if (grid.shared_bytes > size_t{227} * 1024)
     return "invalid configuration: more shared memory than a block can have";
   gridDim = grid.blocks;
   blockDim = grid.threads;

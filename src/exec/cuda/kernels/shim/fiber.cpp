@@ -11,7 +11,7 @@
 namespace mts::exec::cuda::shim {
 namespace {
 
-constexpr size_t kStack = 128 * 1024;  // pages are taken as they are touched
+constexpr size_t kStack = size_t{128} * 1024;  // pages are taken as they are touched
 
 std::byte* new_stack() {
   void* const memory = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
