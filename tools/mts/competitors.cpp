@@ -150,6 +150,7 @@ Result<Competition> Competition::create(const Model& fused, const std::vector<Mo
   for (const auto& [name, strategy, streams, device_only] :
        {Baseline{"streams", Strategy::kConcat, kDefault, true},
         Baseline{"concat", Strategy::kConcat, kOne, false},
+        Baseline{"stitch", Strategy::kStitch, kDefault, false},
         Baseline{"netfuse", Strategy::kNetfuse, kDefault, false}}) {
     if (!wanted(name) || (device_only && !on_device)) continue;
     StitchOptions stitch_options;
