@@ -80,7 +80,7 @@ std::optional<StepEpilogue> epilogue_of(const ExecPlan& plan, const Step& step, 
   if (!device || device->temporaries != 0) return std::nullopt;
   result.epilogue.program = *device;
   const PlanValue& output = plan.value(step.outputs[0]);
-  for (size_t i = static_cast<size_t>(step.node_inputs); i < step.inputs.size(); ++i) {
+  for (auto i = static_cast<size_t>(step.node_inputs); i < step.inputs.size(); ++i) {
     const auto operand = epilogue_operand(plan.value(step.inputs[i]), output.dims, view);
     if (!operand) return std::nullopt;
     result.epilogue.operands[result.values.size()] = *operand;

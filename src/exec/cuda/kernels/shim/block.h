@@ -17,7 +17,7 @@ namespace mts::exec::cuda::shim {
 struct Index {
   uint32_t x = 0, y = 0, z = 0;
 };
-inline thread_local Index threadIdx, blockIdx, blockDim, gridDim;
+inline thread_local Index threadIdx, blockIdx, blockDim, gridDim;  // NOLINT: CUDA's names
 
 struct Grid {
   Index blocks, threads;
