@@ -100,11 +100,6 @@ void PackedWeights::keep(const std::string& key, memory packed) {
   packed_.emplace(key, std::move(packed));
 }
 
-bool is_ambiguous(const Dims& dims) {
-  return dims.size() < 3 || dims[1] == 1 || element_count(std::span(dims).subspan(2)) == 1 ||
-         element_count(dims) == 0;
-}
-
 int32_t layout_between(const PlanValue& input, const PlanValue& output) {
   const bool any = is_ambiguous(input.dims) && is_ambiguous(output.dims);
   return any || input.layout == kChannelsLast || output.layout == kChannelsLast ? kChannelsLast : kRowMajor;

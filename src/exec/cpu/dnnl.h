@@ -3,6 +3,7 @@
 #pragma once
 
 #include "exec/backend.h"
+#include "exec/layout.h"
 
 #include <map>
 #include <memory>
@@ -14,9 +15,6 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 namespace mts::exec {
-
-// Layouts of PlanValue::layout.
-inline constexpr int32_t kRowMajor = 0, kChannelsLast = 1;
 
 // Constants in the layout that a primitive wants, made once for all plans of a session.
 class PackedWeights {
@@ -36,8 +34,6 @@ struct Device {
   PackedWeights weights;
 };
 
-// Both layouts are the same bytes when there is one channel or one pixel; such values are marked row-major.
-bool is_ambiguous(const Dims& dims);
 // The layout of a primitive between the two: channels-last when either says so or neither cares.
 int32_t layout_between(const PlanValue& input, const PlanValue& output);
 dnnl::memory::desc desc_of(const Dims& dims, int32_t layout);

@@ -11,7 +11,7 @@ namespace {
 
 class LayoutChooser {
  public:
-  LayoutChooser(Device& device, ExecPlan& plan) : device_(device), plan_(plan) {}
+  LayoutChooser(Device& device, ExecPlan& plan) : device_(device), plan_(plan), copies_(plan) {}
 
   void run() {
     std::vector<Step> steps = std::move(plan_.steps);
@@ -20,7 +20,7 @@ class LayoutChooser {
       visit(step);
       plan_.steps.push_back(std::move(step));
     }
-    for (ValueIndex& output : plan_.outputs) output = as(output, kRowMajor);
+    for (ValueIndex& output : plan_.outputs) output = copies_.as(output, kRowMajor);
     plan_.layouts = {"row-major", "channels-last"};
   }
 
@@ -116,52 +116,16 @@ class LayoutChooser {
   }
 
   void convert(ValueIndex& v, int32_t wanted) {
-    if (v != kAbsent) v = as(v, wanted);
-  }
-
-  // The value in that layout: itself, or a copy (one for all who ask).
-  ValueIndex as(ValueIndex v, int32_t wanted) {
-    if (!plan_.value(v).is_static || is_ambiguous(dims(v))) wanted = kRowMajor;
-    if (layout(v) == wanted) return v;
-    const auto found = copies_.find({v, wanted});
-    if (found != copies_.end()) return found->second;
-    const auto copy = static_cast<ValueIndex>(plan_.values.size());
-    PlanValue value = plan_.value(v);
-    value.layout = wanted;
-    value.id = kNoValue;
-    value.constant = -1;
-    plan_.values.push_back(std::move(value));
-    Step reorder;
-    reorder.kind = StepKind::kReorder;
-    reorder.op = "Reorder";
-    reorder.inputs = {v};
-    reorder.outputs = {copy};
-    reorder.node_inputs = 1;
-    plan_.steps.push_back(std::move(reorder));
-    copies_[{v, wanted}] = copy;
-    return copy;
+    if (v != kAbsent) v = copies_.as(v, wanted);
   }
 
   Device& device_;
   ExecPlan& plan_;
-  std::map<std::pair<ValueIndex, int32_t>, ValueIndex> copies_;
+  LayoutCopies copies_;
 };
 
 }  // namespace
 
 void choose_layouts(Device& device, ExecPlan& plan) { LayoutChooser(device, plan).run(); }
-
-std::vector<int64_t> strides_of(const Dims& dims, int32_t layout) {
-  if (layout == kRowMajor || dims.size() < 3) return row_major_strides(dims);
-  std::vector<int64_t> strides(dims.size());
-  int64_t stride = dims[1];
-  strides[1] = 1;
-  for (size_t i = dims.size(); i-- > 2;) {
-    strides[i] = stride;
-    stride *= dims[i];
-  }
-  strides[0] = stride;
-  return strides;
-}
 
 }  // namespace mts::exec

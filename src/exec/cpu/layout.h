@@ -11,6 +11,5 @@
 namespace mts::exec {
 
 void choose_layouts(Device& device, ExecPlan& plan);
-std::vector<int64_t> strides_of(const Dims& dims, int32_t layout);
 
 }  // namespace mts::exec

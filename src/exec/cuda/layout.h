@@ -7,23 +7,16 @@
 // keep what they get, the rest is row-major.
 #pragma once
 
+#include "exec/layout.h"
 #include "exec/plan.h"
 
 #include <cstdint>
-#include <vector>
 
 namespace mts::exec::cuda {
 
 class Lowering;
 
-inline constexpr int32_t kRowMajor = 0, kChannelsLast = 1;
 inline constexpr uint64_t kPartAlignment = 16;  // what libraries load at once
-
-// Both layouts are the same bytes: one channel, one pixel, or no spatial axes. Such values are marked
-// row-major.
-bool is_ambiguous(const Dims& dims);
-// Element strides of the logical axes.
-std::vector<int64_t> strides_of(const Dims& dims, int32_t layout);
 
 void choose_layouts(const Lowering& lowering, ExecPlan& plan);
 

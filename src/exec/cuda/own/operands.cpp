@@ -100,19 +100,6 @@ std::optional<std::vector<int64_t>> known_ints(const ExecPlan& plan, const Step&
   return to_int64s(*tensor);
 }
 
-std::vector<int64_t> strides_of(const PlanValue& value) {
-  if (value.layout != kChannelsLast || value.dims.size() < 3) return row_major_strides(value.dims);
-  std::vector<int64_t> strides(value.dims.size());
-  int64_t stride = value.dims[1];
-  strides[1] = 1;
-  for (size_t i = value.dims.size(); i-- > 2;) {
-    strides[i] = stride;
-    stride *= value.dims[i];
-  }
-  strides[0] = stride;
-  return strides;
-}
-
 std::vector<int64_t> strides_in(const PlanValue& value, std::span<const int64_t> target) {
   const std::vector<int64_t> own = strides_of(value);
   std::vector<int64_t> strides(target.size(), 0);

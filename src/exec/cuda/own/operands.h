@@ -6,6 +6,7 @@
 #include "exec/cuda/kernels/index.h"
 #include "exec/cuda/kernels/scalar_type.h"
 #include "exec/geometry.h"
+#include "exec/layout.h"
 #include "exec/plan.h"
 
 #include <algorithm>
@@ -15,8 +16,6 @@
 #include <vector>
 
 namespace mts::exec::cuda {
-
-inline constexpr int32_t kChannelsLast = 1;  // PlanValue::layout, as on the CPU
 
 std::optional<FloatType> float_type_of(DType dtype);
 std::optional<ScalarType> scalar_type_of(DType dtype);
@@ -36,9 +35,7 @@ bool has_input(const Step& step, size_t i);  // of the node's own, given
 std::optional<std::vector<int64_t>> known_ints(const ExecPlan& plan, const Step& step, size_t i);
 const Tensor* known(const ExecPlan& plan, ValueIndex v);
 
-// Element strides in the value's layout, by ONNX axis.
-std::vector<int64_t> strides_of(const PlanValue& value);
-// The same of an operand that is broadcast to `target` dims (0 along broadcast axes).
+// Element strides, by ONNX axis, of an operand that is broadcast to `target` dims (0 along broadcast axes).
 std::vector<int64_t> strides_in(const PlanValue& value, std::span<const int64_t> target);
 
 // The nest over `dims` with one stride vector an operand, axes merged; nothing when more than kMaxAxes are
