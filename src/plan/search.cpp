@@ -68,9 +68,9 @@ class Search {
   Nanoseconds sequential_cost_ = 0;
 };
 
-// Predictions are not better than this part (one over it): among plans that are as close, the one with the
-// fewest places where something is joined and split.
-constexpr Nanoseconds kClosePart = 100;
+// Predictions are not better than this part (one over it; see tests/results): among plans that are as close,
+// the one with the fewest places where something is joined and split.
+constexpr Nanoseconds kClosePart = 20;
 
 double bytes_of(const Program& program, std::span<const Number> numbers) {
   double bytes = 0;
