@@ -424,16 +424,11 @@ Plan Search::run() {
                            ? "nothing is stitched by --strategy concat"
                            : "it is predicted to be faster apart";
   }
-  plan.groups = options_.groups.empty() ? one_group(program_.models->size()) : options_.groups;
-  plan.order = schedule(program_, plan.columns, plan.groups);
-  plan.predicted_memory = predicted_memory(program_, plan.columns, plan.order);
-  plan.floor = roofline_floor(program_, cost_);
   return plan;
 }
 
-}  // namespace
-
-Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {
+// The columns, and what they are predicted to take.
+Plan choose_columns(const Program& program, const CostModel& cost, const PlanOptions& options) {
   Plan plan = Search(program, cost, options).run();
   if (options.strategy != StitchOptions::Strategy::kAuto) return plan;
   // The search looks at one column after another and may end in a mixture that is hardly better, or worse,
@@ -443,6 +438,17 @@ Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions&
   Plan stitched = Search(program, cost, everything).run();
   const bool as_good = stitched.predicted <= plan.predicted + plan.predicted / kClosePart;
   return as_good && stitched.predicted <= plan.predicted_apart ? stitched : plan;
+}
+
+}  // namespace
+
+Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {
+  Plan plan = choose_columns(program, cost, options);
+  plan.groups = options.groups.empty() ? one_group(program.models->size()) : options.groups;
+  plan.order = schedule(program, plan.columns, plan.groups);
+  plan.predicted_memory = predicted_memory(program, plan.columns, plan.order);
+  plan.floor = roofline_floor(program, cost);
+  return plan;
 }
 
 }  // namespace mts

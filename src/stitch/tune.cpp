@@ -76,10 +76,9 @@ void Tuning::propose(const std::string& name, const Groups& groups, PlanOptions 
   if (options_.memory_budget &&
       trial->plan.predicted_memory.peak() > static_cast<double>(*options_.memory_budget))
     return;
-  trial->plan.predicted_apart = trial->plan.predicted_sequential = trial->plan.predicted =
-      0;  // not part of it
-  if (!known_.insert(to_json(trial->program, trial->plan, {})).second) return;
-  trial->plan = make_plan(trial->program, cost_, options);
+  Plan decisions = trial->plan;  // without what they are predicted to cost
+  decisions.predicted = decisions.predicted_apart = decisions.predicted_sequential = 0;
+  if (!known_.insert(to_json(trial->program, decisions, {})).second) return;
   trials_.push_back(std::move(trial));
 }
 
