@@ -365,6 +365,14 @@ void Search::explain(std::vector<ColumnPlan>& plans) const {
         known->cost = std::min(known->cost, choice.cost);
       }
     }
+    // Not among the choices where everything is to be stitched.
+    const auto& members = program_.columns[column].members;
+    if (members.size() > 1 &&
+        std::ranges::find(alternatives, Strategy::kApart, &Alternative::strategy) == alternatives.end()) {
+      Nanoseconds apart = 0;
+      for (const Member& member : members) apart += member_cost(program_, member, cost_);
+      alternatives.push_back({Strategy::kApart, apart});
+    }
   }
 }
 

@@ -171,5 +171,19 @@ TEST(Search, IsDeterministic) {
   }
 }
 
+TEST(Search, ExplainsWhatApartWouldCostAlsoWhereEverythingIsStitched) {
+  const Planned planned(kNetworks);
+  for (const Mode mode : {Mode::kAuto, Mode::kStitch}) {
+    const Plan plan = plan_of(planned, kLaunchBound, {.strategy = mode, .explain = true});
+    for (size_t c = 0; c < plan.columns.size(); ++c) {
+      if (planned.program.columns[c].members.size() < 2) continue;
+      const auto& alternatives = plan.columns[c].alternatives;
+      const auto apart = std::ranges::find(alternatives, Strategy::kApart, &Alternative::strategy);
+      ASSERT_NE(apart, alternatives.end()) << "column " << c;
+      EXPECT_GT(apart->cost, alternatives.front().cost);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mts
