@@ -84,13 +84,13 @@ struct BenchReport {
       const;  // among the rows without an error whose check did not fail; null when there is none
 };
 
-// Runs the competitors in turn (A B C A B C ...): first until their medians settle, then for the rest of the
-// budget. A run that fails becomes its row's error; the others go on. kUsage: no competitors, two of one
-// name, or inputs that do not fit the sessions.
+// Runs the competitors in turn, in an order in which each follows every other equally often: first until
+// their medians settle, then for the rest of the budget. A run that fails becomes its row's error; the others
+// go on. kUsage: no competitors, two of one name, or inputs that do not fit the sessions.
 Result<BenchReport> bench(const std::vector<Competitor>& competitors, const BenchOptions& options = {});
 
 // The same for sessions on a device (as_device gives one for each): one replay a sample, timed by the
-// device's events, there and back (A B C C B A). At least 1,000 samples each, unless `min_iterations` says
+// device's events. At least 1,000 samples each, unless `min_iterations` says
 // more.
 Result<BenchReport> bench_on_device(const std::vector<Competitor>& competitors,
                                     const BenchOptions& options = {});

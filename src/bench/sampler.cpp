@@ -11,19 +11,16 @@ namespace {
 
 class Rounds {
  public:
-  Rounds(const std::vector<TimedTask>& tasks, bool there_and_back)
-      : tasks_(tasks), there_and_back_(there_and_back), failed_(tasks.size(), false) {}
+  explicit Rounds(const std::vector<TimedTask>& tasks) : tasks_(tasks), failed_(tasks.size(), false) {}
 
   // Each task once; the times of those that succeeded are appended.
   void run(std::vector<std::vector<double>>& seconds) {
-    for (size_t k = 0; k < tasks_.size(); ++k) {
-      const size_t i = back_ ? tasks_.size() - 1 - k : k;
+    for (const size_t i : order_of_round(round_++, tasks_.size())) {
       if (failed_[i]) continue;
       const std::optional<double> time = tasks_[i]();
       failed_[i] = !time.has_value();
       if (time) seconds[i].push_back(*time);
     }
-    back_ = there_and_back_ && !back_;
   }
   bool all_failed() const {
     return std::all_of(failed_.begin(), failed_.end(), [](bool f) { return f; });
@@ -31,7 +28,7 @@ class Rounds {
 
  private:
   const std::vector<TimedTask>& tasks_;
-  bool there_and_back_, back_ = false;
+  size_t round_ = 0;
   std::vector<bool> failed_;
 };
 
@@ -65,6 +62,15 @@ Samples sample_rounds(Rounds rounds, size_t tasks, const BenchOptions& options, 
 
 }  // namespace
 
+std::vector<size_t> order_of_round(size_t round, size_t tasks) {
+  std::vector<size_t> order;
+  for (size_t k = 0; k < tasks; ++k)  // 0, 1, n - 1, 2, n - 2, ...: every step has another length
+    order.push_back(((k % 2 == 1 ? (k + 1) / 2 : tasks - k / 2) + round) % tasks);
+  // With an odd number each of those steps goes one way only.
+  if (tasks % 2 == 1 && round / tasks % 2 == 1) std::ranges::reverse(order);
+  return order;
+}
+
 Samples sample(const std::vector<Task>& tasks, const BenchOptions& options, const Clock& clock) {
   std::vector<TimedTask> timed;
   for (const Task& task : tasks) {
@@ -74,11 +80,11 @@ Samples sample(const std::vector<Task>& tasks, const BenchOptions& options, cons
       return clock() - start;
     });
   }
-  return sample_rounds(Rounds(timed, false), tasks.size(), options, clock);
+  return sample_rounds(Rounds(timed), tasks.size(), options, clock);
 }
 
 Samples sample_timed(const std::vector<TimedTask>& tasks, const BenchOptions& options, const Clock& clock) {
-  return sample_rounds(Rounds(tasks, true), tasks.size(), options, clock);
+  return sample_rounds(Rounds(tasks), tasks.size(), options, clock);
 }
 
 Clock steady_clock() {

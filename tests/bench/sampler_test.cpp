@@ -1,6 +1,10 @@
 #include "bench/sampler.h"
 
+#include <map>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -29,8 +33,23 @@ TEST(Sampler, TasksTakeTurns) {
       sample({stage.task('a', 0.01), stage.task('b', 0.02)}, {.seconds = 3}, stage.clock());
   ASSERT_EQ(samples.seconds.size(), 2u);
   EXPECT_EQ(samples.seconds[0].size(), samples.seconds[1].size());
-  for (size_t i = 0; i < stage.order.size(); ++i) EXPECT_EQ(stage.order[i], i % 2 == 0 ? 'a' : 'b');
+  for (size_t i = 0; i < stage.order.size(); ++i) EXPECT_EQ(stage.order[i], "abba"[i % 4]);
   for (double s : samples.seconds[1]) EXPECT_NEAR(s, 0.02, 1e-9);
+}
+
+TEST(Sampler, EveryTaskFollowsEveryOtherEquallyOften) {
+  for (const size_t tasks : {1u, 2u, 3u, 4u, 5u, 8u}) {
+    const size_t rounds = tasks % 2 == 0 ? tasks : 2 * tasks;
+    std::map<std::pair<size_t, size_t>, size_t> followers;
+    for (size_t round = 0; round < rounds; ++round) {
+      const std::vector<size_t> order = order_of_round(round, tasks);
+      EXPECT_EQ(std::set<size_t>(order.begin(), order.end()).size(), tasks) << "each once";
+      EXPECT_EQ(order_of_round(round + rounds, tasks), order);
+      for (size_t k = 1; k < tasks; ++k) ++followers[{order[k - 1], order[k]}];
+    }
+    EXPECT_EQ(followers.size(), tasks * (tasks - 1));
+    for (const auto& [pair, times] : followers) EXPECT_EQ(times, rounds / tasks);
+  }
 }
 
 TEST(Sampler, BudgetEndsIt) {
