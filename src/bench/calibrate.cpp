@@ -55,6 +55,11 @@ class Fitter {
     error_ = times.error();
     return {1, 1};
   }
+  // Of a step that reads and writes so many bytes, as the cost model prices them.
+  double moving(double bytes) const {
+    const auto level = std::ranges::find_if(profile_.caches, [&](const auto& l) { return bytes <= l.bytes; });
+    return bytes / (level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth);
+  }
   static double without(double dispatch, double seconds) {
     return std::max(seconds - dispatch, seconds * kLeastShare);
   }
@@ -74,13 +79,16 @@ class Fitter {
 
 void Fitter::dispatch() {
   const auto tiny = [](int length) { return matmul_chain(1, 16, length); };
-  matmul_dispatch_ = node_seconds("dispatch: matrix product", tiny, 4, 68);
-  const double softmax = node_seconds(
+  const double product = node_seconds("dispatch: matrix product", tiny, 4, 68);
+  matmul_dispatch_ = without(moving(4 * (2 * 16 + 16 * 16)), product);
+  const double rows = node_seconds(
       "dispatch: Softmax", [](int length) { return softmax_chain(1, 16, length, false); }, 4, 68);
-  conv_dispatch_ = node_seconds(
+  const double softmax = without(moving(4 * 2 * 16), rows);
+  const double convolution = node_seconds(
       "dispatch: convolution",
       [](int length) { return conv_chain({.groups = 1, .channels = 8, .size = 2, .kernel = 1}, length); }, 4,
       68);
+  conv_dispatch_ = without(moving(4 * (2 * 8 * 4 + 8 * 8)), convolution);
   double costs[] = {matmul_dispatch_, softmax, conv_dispatch_};
   std::sort(std::begin(costs), std::end(costs));
   profile_.dispatch_seconds = costs[1];
@@ -89,7 +97,7 @@ void Fitter::dispatch() {
     probes.push_back(tiny(4));
     return probes;
   });
-  profile_.run_seconds = std::max(run[0] - 4 * matmul_dispatch_, 0.0);
+  profile_.run_seconds = std::max(run[0] - 4 * product, 0.0);
 }
 
 void Fitter::memory() {
@@ -119,16 +127,18 @@ void Fitter::rates() {
     const double node = node_seconds(
         "matrix product " + std::to_string(width),
         [&](int length) { return matmul_chain(rows, width, length); }, 2, 8);
+    const double bytes = 4.0 * static_cast<double>(2 * rows * width + width * width);
     add(profile_.matmul, width, 2.0 * static_cast<double>(rows * width * width),
-        without(matmul_dispatch_, node));
+        without(matmul_dispatch_ + moving(bytes), node));
   }
   const auto conv = [&](EfficiencyCurve& curve, const std::string& what, int64_t groups, int64_t channels) {
     const ConvProbe probe{.groups = groups, .channels = channels};
     const double node = node_seconds(
         what + " " + std::to_string(channels), [&](int length) { return conv_chain(probe, length); }, 2, 6);
-    const double flops =
-        2.0 * 9 * static_cast<double>(probe.size * probe.size * groups * channels * channels);
-    add(curve, channels, flops, without(conv_dispatch_, node));
+    const auto taps = static_cast<double>(9 * groups * channels * channels);
+    const auto pixels = static_cast<double>(probe.size * probe.size);
+    const double bytes = 4 * (2 * pixels * static_cast<double>(groups * channels) + taps);
+    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes), node));
   };
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)
@@ -166,11 +176,8 @@ void Fitter::views() {
   const double softmax = node_seconds(
       "Softmax", [&](int length) { return softmax_chain(parts * rows, width, length, false); }, 2, 10);
   const double bytes = 2.0 * 4 * static_cast<double>(parts * rows * width);
-  double bandwidth = profile_.memory_bandwidth;
-  for (auto level = profile_.caches.rbegin(); level != profile_.caches.rend(); ++level)
-    if (bytes <= level->bytes) bandwidth = level->bandwidth;
-  const double moved = bytes / without(profile_.dispatch_seconds, std::max(both - softmax, 1e-9));
-  profile_.copy_efficiency = std::clamp(moved / bandwidth, 0.01, 1.0);
+  const double copied = without(profile_.dispatch_seconds, std::max(both - softmax, 1e-9));
+  profile_.copy_efficiency = std::clamp(moving(bytes) / copied, 0.01, 1.0);
 
   const double small = node_seconds(
       "views", [](int length) { return softmax_chain(8, 16, length, false); }, 4, 68);
@@ -205,8 +212,10 @@ void Fitter::views() {
 }
 
 Result<DeviceProfile> Fitter::run() {
-  dispatch();
+  // Figures are fitted to max(compute, bytes) + (1 - overlap) * min(compute, bytes): on a core they add up.
+  profile_.overlap = 0;
   memory();
+  dispatch();
   rates();
   views();
   if (!error_.message.empty()) return tl::unexpected(error_);

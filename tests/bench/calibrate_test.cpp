@@ -22,8 +22,8 @@ double elements(const Model& model, ValueId id) {
   return count;
 }
 
-// Every node costs a dispatch; products and convolutions their FLOP, everything else its bytes; Relu,
-// Reshape, Split and Concat nothing.
+// Every node costs a dispatch and its bytes, products and convolutions their FLOP too; Relu, Reshape, Split
+// and Concat nothing.
 double seconds(const Model& model) {
   double total = kRun;
   for (const NodeId id : model.graph.order()) {
@@ -35,7 +35,8 @@ double seconds(const Model& model) {
       const Type& weight = model.graph.value(node.inputs[1]).type;
       const double columns = static_cast<double>((*weight.shape)[node.is("Conv") ? 0 : 1].value);
       total += 2 * out * elements(model, node.inputs[1]) / columns / kRate;
-    } else if (!node.is("Gather")) {
+    }
+    if (!node.is("Gather")) {
       double moved = out;
       for (const ValueId input : node.inputs) moved += elements(model, input);
       total += 4 * moved / kBandwidth;
