@@ -41,6 +41,8 @@ class CostModel {
   // step's output and writes instead of it is `others`.
   Nanoseconds inside(double others) const;
   bool fuses_elementwise() const { return profile_.fuses_elementwise; }
+  // What a batched matrix product with weights of `bytes` in all costs beside its work.
+  Nanoseconds packing(double bytes) const { return profile_.packs_group_weights ? copy(bytes, 0) : 0; }
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes

@@ -48,7 +48,9 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
     total.weight_bytes /= static_cast<double>(lane.members.size());
   if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kConvolution)
     total.kernel = Kernel::kGroupedConvolution;
-  const Nanoseconds extra = lane.option.extra_launches * cost.launch();
+  Nanoseconds extra = lane.option.extra_launches * cost.launch();
+  if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kMatMul)
+    extra += cost.packing(total.weight_bytes);
   if (!runs_inside_producer(program, first, cost)) return cost.node(total) + extra;
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);

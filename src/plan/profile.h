@@ -45,6 +45,7 @@ struct DeviceProfile {
   bool fuses_elementwise = false;     // elementwise steps run inside the step that feeds them
   bool joins_in_place = false;        // Concat and Split along the first axis move nothing
   bool channels_last = false;         // of images: a Reshape between their batch and channels moves the bytes
+  bool packs_group_weights = false;   // of batched matrix products, at every run; shared ones are packed once
   EfficiencyCurve matmul = {{1, 1}};  // by the least of the rows of the weight and its columns
   EfficiencyCurve convolution = {{1, 1}};          // by the least of input and output channels
   EfficiencyCurve grouped_convolution = {{1, 1}};  // the same within a group; 1: depthwise

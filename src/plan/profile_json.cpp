@@ -79,11 +79,11 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) reader.refuse("", "is no JSON");
   DeviceProfile profile;
-  if (reader.ok() &&
-      reader.object(json, "",
-                    {"schema_version", "name", "kind", "sources", "flops", "memory", "cores", "core_elements",
-                     "dispatch_seconds", "view_seconds", "copy_efficiency", "run_seconds", "overlap",
-                     "fuses_elementwise", "joins_in_place", "channels_last", "efficiency"})) {
+  if (reader.ok() && reader.object(json, "",
+                                   {"schema_version", "name", "kind", "sources", "flops", "memory", "cores",
+                                    "core_elements", "dispatch_seconds", "view_seconds", "copy_efficiency",
+                                    "run_seconds", "overlap", "fuses_elementwise", "joins_in_place",
+                                    "channels_last", "packs_group_weights", "efficiency"})) {
     if (json["schema_version"] != kSchemaVersion)
       reader.refuse("schema_version",
                     "this version of mts reads " + std::to_string(kSchemaVersion) + " only");
@@ -108,6 +108,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     profile.overlap = reader.number(json["overlap"], "overlap", true, 1);
     profile.joins_in_place = reader.truth(json["joins_in_place"], "joins_in_place");
     profile.channels_last = reader.truth(json["channels_last"], "channels_last");
+    profile.packs_group_weights = reader.truth(json["packs_group_weights"], "packs_group_weights");
     profile.fuses_elementwise = reader.truth(json["fuses_elementwise"], "fuses_elementwise");
     const Json& curves = json["efficiency"];
     if (reader.object(curves, "efficiency", {"matmul", "convolution", "grouped_convolution", "recurrent"})) {
@@ -145,6 +146,7 @@ std::string to_json(const DeviceProfile& profile) {
   json["fuses_elementwise"] = profile.fuses_elementwise;
   json["joins_in_place"] = profile.joins_in_place;
   json["channels_last"] = profile.channels_last;
+  json["packs_group_weights"] = profile.packs_group_weights;
   json["efficiency"] = {{"matmul", curve_json(profile.matmul)},
                         {"convolution", curve_json(profile.convolution)},
                         {"grouped_convolution", curve_json(profile.grouped_convolution)},

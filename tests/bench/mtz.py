@@ -1,7 +1,7 @@
 """Benchmark of MTZ pairs and octets: `mts stitch` for both objectives beside sequential, concat, netfuse and stitch.
 
     MTS_BINARY=build/release/tools/mts/mts python tests/bench/mtz.py [--networks resnet,vgg] [--models 2,8]
-        [--sharing 0,25,50,75,100] [--scale 4] [--batch 1] [--common-input] [--seconds 2] [-o results.md]
+        [--sharing 0,25,50,75,100] [--scale 4] [--batch 1] [--common-input] [--target NAME|FILE.json] [--engines mts] [--seconds 2] [-o results.md]
 
 In: networks of tests/e2e/partial_models.py whose neurons are shared in part, at other places in each model.
 Out: Markdown: bytes of weights, and speed relative to the originals one after another, in the bundled executor
@@ -46,6 +46,7 @@ WAYS = {
     "concat": ["--strategy", "concat"],
     "netfuse": ["--strategy", "netfuse"],
 }
+ENGINES = {"mts": "executor", "onnxruntime": "runtime"}  # -> the field of Row
 COLUMNS = ["sequential", *WAYS]
 
 
@@ -58,6 +59,7 @@ class Row:
     stored: dict[str, int] = dataclasses.field(default_factory=dict)
     executor: dict[str, float] = dataclasses.field(default_factory=dict)  # speed / sequential's
     runtime: dict[str, float] = dataclasses.field(default_factory=dict)
+    milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)  # in ONNX Runtime
     problems: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> why it has no number
     twin: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> the first one that made the same graph
 
@@ -77,13 +79,13 @@ def cpu_target() -> str:
     return "cpu-avx512" if "avx512f" in flags else "cpu-avx2"
 
 
-def stitch_all(family: Family, folder: Path, row: Row) -> dict[str, Path]:
+def stitch_all(family: Family, folder: Path, row: Row, target: str) -> dict[str, Path]:
     """A fused file for each way that the program knows."""
     files = {}
     shared = [f"--share-input={name}" for name in family.share_inputs]
     for way, flags in WAYS.items():
         path = folder / f"{way.replace(', ', '_')}.onnx"
-        done = mts("stitch", *family.models, "-o", path, f"--target={cpu_target()}", *flags, *shared)
+        done = mts("stitch", *family.models, "-o", path, f"--target={target}", *flags, *shared)
         if done.returncode != 0:
             row.problems[way] = (done.stderr.strip().splitlines() or ["failed"])[-1]
             continue
@@ -163,7 +165,7 @@ def runtime_speeds(family: Family, files: dict[str, Path], options: argparse.Nam
     times: dict[str, list[float]] = {way: [] for way in ways}
     order = list(ways) + list(reversed(ways))
     end = time.perf_counter() + options.seconds * len(ways) / 3
-    while time.perf_counter() < end or len(times["sequential"]) < 20:
+    while time.perf_counter() < end or len(times["sequential"]) < 8:
         for way in order:
             start = time.perf_counter()
             for session, feeds in ways[way]:
@@ -174,6 +176,7 @@ def runtime_speeds(family: Family, files: dict[str, Path], options: argparse.Nam
     for way, values in times.items():
         ratios = [own / other for own, other in zip(times["sequential"][warm:], values[warm:], strict=True)]
         row.runtime[way] = statistics.median(ratios)
+        row.milliseconds[way] = statistics.median(values[warm:]) * 1e3
 
 
 def measure(network: str, models: int, sharing: int, options: argparse.Namespace) -> Row:
@@ -183,10 +186,12 @@ def measure(network: str, models: int, sharing: int, options: argparse.Namespace
         folder = Path(name)
         family = case.save(folder, options.common_input)
         row.stored["sequential"] = sum(weight_bytes(m) for m in case.models)
-        files = check(family, stitch_all(family, folder, row), row)
+        files = check(family, stitch_all(family, folder, row, options.target), row)
         measured = find_twins(files, row)
-        executor_speeds(family, measured, options, row)
-        runtime_speeds(family, measured, options, row)
+        if "mts" in options.engines:
+            executor_speeds(family, measured, options, row)
+        if "onnxruntime" in options.engines:
+            runtime_speeds(family, measured, options, row)
         for speeds in (row.executor, row.runtime):
             speeds |= {way: speeds[twin] for way, twin in row.twin.items() if twin in speeds}
     return row
@@ -231,15 +236,12 @@ def report(rows: list[Row], options: argparse.Namespace) -> str:
     return "\n".join(
         [
             f"# MTZ pairs and octets, {time.strftime('%Y-%m-%d')}\n",
-            f"`tests/bench/mtz.py`: {processor()}, threads: {options.threads}; target {cpu_target()}; commit "
+            f"`tests/bench/mtz.py`: {processor()}, threads: {options.threads}; target {options.target}; commit "
             f"{options.commit or 'not given'}; batch {options.batch}, {inputs}, widths x {options.scale}; load of the machine at "
             f"the end {os.getloadavg()[0]:.1f}. ONNX Runtime {ort.__version__}. {options.note}\n",
             "## Bytes of weights / distinct bytes\n",
             bytes_table(rows),
-            "## Bundled executor: speed relative to sequential\n",
-            speed_table(rows, "executor"),
-            "## ONNX Runtime: speed relative to sequential\n",
-            speed_table(rows, "runtime"),
+            *(part for engine in options.engines for part in (f"## {engine}: speed relative to sequential\n", speed_table(rows, ENGINES[engine]))),
             *(["## Without a number, and why\n", *notes, ""] if notes else []),
         ]
     )
@@ -256,6 +258,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3, help="of `mts bench` for each way, over all turns")
     parser.add_argument("--turns", type=int, default=3, help="in how many turns the ways take each other's place")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--target", default=cpu_target())
+    parser.add_argument("--engines", default="mts,onnxruntime", type=lambda text: text.split(","))
     parser.add_argument("--commit", default="", help="what was measured, for the report")
     parser.add_argument("--note", default="", help="more about the machine, for the report")
     parser.add_argument("-o", "--output", type=Path)
@@ -265,7 +269,7 @@ def main() -> int:
         for models in map(int, options.models.split(",")):
             for sharing in map(int, options.sharing.split(",")):
                 rows.append(measure(network, models, sharing, options))
-                print(rows[-1].name, rows[-1].executor, rows[-1].problems or "", file=sys.stderr)
+                print(rows[-1].name, rows[-1].executor, rows[-1].runtime, rows[-1].problems or "", file=sys.stderr)
     text = report(rows, options)
     if options.output:
         options.output.write_text(text)

@@ -2,12 +2,13 @@
 
     MTS_BINARY=build/release/tools/mts/mts python tests/bench/sweep.py [--network resnet18|bert] [--models 2,4,8,16,32]
         [--sizes 32,64,128,224] [--widths 16,32,64] [--target NAME|FILE.json] [--flag=--tune=cpu] [--seconds 4] [--threads 0]
-        [--runtime] [--dump points.json] [-o results.md]
+        [--engines mts,onnxruntime] [--dump points.json] [-o results.md]
 
 In: networks of sweep_models.py: one trunk, a head a model, separate inputs. `sizes`: pixels, or tokens.
 Out: Markdown and (--dump) JSON: speed relative to the originals one after another, of auto, stitch, concat and netfuse, in
-the bundled executor (`mts bench`, rows interleaved in one process, each verified) and with --runtime in ONNX Runtime;
-contract 7 = latency of the best alternative / auto's; predicted and measured latency of auto and sequential.
+the bundled executor (`mts bench`, rows interleaved in one process, each verified) and in ONNX Runtime (rounds forwards and
+backwards through the ways; ways that made the same graph share the figures); contract 7 = latency of the best alternative /
+auto's; predicted and measured latency of auto and sequential, in the first of the engines: give it a --target that is its own.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from cli import mts  # noqa: E402
-from mtz import Row, cpu_target, processor, runtime_speeds, table  # noqa: E402
+from mtz import Row, check, cpu_target, find_twins, processor, runtime_speeds, table  # noqa: E402
 from oracle import Family  # noqa: E402
 from predicted import spearman  # noqa: E402
 from sweep_models import NETWORKS  # noqa: E402
 
 WAYS = ["auto", "stitch", "concat", "netfuse"]
+ENGINES = {"mts": "speed", "onnxruntime": "runtime"}
 MEMORY_ROWS = ["sequential", "concat", "netfuse", "stitch", "fused"]
 
 
@@ -41,8 +43,31 @@ def checked(*arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
+def bench_rows(point: dict, originals: list[Path], fused: Path, options: argparse.Namespace) -> None:
+    bench = checked("bench", str(fused), "--against", *map(str, originals), f"--seconds={options.seconds}",
+                    f"--threads={options.threads}")  # fmt: skip
+    rows = {row["name"]: row for row in bench["rows"]}
+    for row in ("fused", "stitch", "concat", "netfuse"):
+        if (speed := rows.get(row, {}).get("speedup_vs_sequential")) is not None:
+            point["speed"]["auto" if row == "fused" else row] = speed
+    point["measured"] = {"auto": rows["fused"]["latency_ms"]["p50"],
+                         "sequential": rows["sequential"]["latency_ms"]["p50"]}  # fmt: skip
+    point["memory"] = {row: rows[row]["memory"] for row in rows if "memory" in rows[row]}
+
+
+def runtime_rows(point: dict, family: Family, files: dict[str, Path], options: argparse.Namespace) -> None:
+    row = Row("", 0)
+    right = check(family, files, row)
+    settings = argparse.Namespace(batch=1, threads=options.threads or os.cpu_count(), seconds=options.seconds)
+    runtime_speeds(family, find_twins(right, row), settings, row)
+    point["runtime"] = {way: row.runtime[twin] for way, twin in row.twin.items()}
+    for way, why in row.problems.items():
+        print(f"{family.name}, {way}: {why}", file=sys.stderr)
+    point.setdefault("measured", {way: row.milliseconds[row.twin.get(way, way)] for way in ("auto", "sequential")})
+
+
 def measure(network: str, models: int, size: int, width: int, options: argparse.Namespace) -> dict:
-    point = {"network": network, "models": models, "size": size, "width": width, "speed": {}, "runtime": {}}
+    point = {"network": network, "models": models, "size": size, "width": width, "speed": {}, "runtime": {}, "memory": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         originals = [folder / f"m{m}.onnx" for m in range(models)]
@@ -57,20 +82,11 @@ def measure(network: str, models: int, size: int, width: int, options: argparse.
                 point["groups"] = [len(group["models"]) for group in report["groups"]]
                 point["predicted"] = {"auto": report["predicted"]["latency_us_fused"] / 1e3,
                                       "sequential": report["predicted"]["latency_us_sequential"] / 1e3}  # fmt: skip
-        bench = checked("bench", str(files["auto"]), "--against", *map(str, originals), f"--seconds={options.seconds}",
-                        f"--threads={options.threads}")  # fmt: skip
-        rows = {row["name"]: row for row in bench["rows"]}
-        for row in ("fused", "stitch", "concat", "netfuse"):
-            if (speed := rows.get(row, {}).get("speedup_vs_sequential")) is not None:
-                point["speed"]["auto" if row == "fused" else row] = speed
-        point["measured"] = {"auto": rows["fused"]["latency_ms"]["p50"],
-                             "sequential": rows["sequential"]["latency_ms"]["p50"]}  # fmt: skip
-        point["memory"] = {row: rows[row]["memory"] for row in rows if "memory" in rows[row]}
-        if options.runtime:
-            row = Row("", 0)
+        if "mts" in options.engines:
+            bench_rows(point, originals, files["auto"], options)
+        if "onnxruntime" in options.engines:
             family = Family(name=network, models=originals, share_inputs=[], ranges={"ids": (0, 1000)}, dims={})
-            runtime_speeds(family, files, argparse.Namespace(batch=1, threads=options.threads or os.cpu_count(), seconds=options.seconds), row)
-            point["runtime"] = {way: speed for way, speed in row.runtime.items() if way != "sequential"}
+            runtime_rows(point, family, files, options)
     return point
 
 
@@ -94,22 +110,21 @@ def report(points: list[dict], options: argparse.Namespace) -> str:
     lines = []
     for p in points:
         cells = [f"{p['network']} x {p['models']}", str(p["size"]), str(p["width"]), "+".join(map(str, p["groups"]))]
-        for of in ("speed", "runtime") if options.runtime else ("speed",):
+        for of in (ENGINES[engine] for engine in options.engines):
             cells += [f"{p[of][way]:.2f}" if way in p[of] else "-" for way in WAYS]
             cells.append(f"{contract(p[of]):.2f}" if "auto" in p[of] else "-")
         cells += [f"{p['predicted'][w]:.2f} / {p['measured'][w]:.2f}" for w in ("auto", "sequential")]
         lines.append(cells)
-    head = ["models", "size", "width", "groups", *WAYS, "contract 7"]
-    head += [f"ORT: {way}" for way in [*WAYS, "contract 7"]] if options.runtime else []
+    head = ["models", "size", "width", "groups"]
+    head += [f"{engine}: {way}" for engine in options.engines for way in [*WAYS, "contract 7"]]
     head += ["auto, ms: predicted / measured", "sequential, ms"]
     pairs = [(p["predicted"][w], p["measured"][w]) for p in points for w in ("auto", "sequential")]
     errors = [abs(predicted / measured - 1) for predicted, measured in pairs]
     text = (f"# Sweep, {time.strftime('%Y-%m-%d')}\n\n`tests/bench/sweep.py {' '.join(sys.argv[1:])}`: {processor()}, threads: "
             f"{options.threads or 'all'}; target {options.target} {' '.join(options.flag)}; load of the machine at the end "
-            f"{os.getloadavg()[0]:.1f}. Speeds are relative to the originals one after another.\n\nBundled executor:\n"
-            f"{summary(points, 'speed')}")  # fmt: skip
-    if options.runtime:
-        text += f"\nONNX Runtime:\n{summary(points, 'runtime')}"
+            f"{os.getloadavg()[0]:.1f}. Speeds are relative to the originals one after another.\n")  # fmt: skip
+    for engine in options.engines:
+        text += f"\n{engine}:\n{summary(points, ENGINES[engine])}"
     memory_rows = [
         [f"{p['network']} x {p['models']}", str(p["size"]), str(p["width"])]
         + [f"{p['memory'][row]['peak'] / 1e6:.1f}" if row in p["memory"] else "-" for row in MEMORY_ROWS]
@@ -117,6 +132,8 @@ def report(points: list[dict], options: argparse.Namespace) -> str:
     ]
     text += f"\n- predicted latency: rank correlation **{spearman(*map(list, zip(*pairs, strict=True))):.3f}**, median error **{statistics.median(errors):.0%}**\n\n"
     text += table(head, lines)
+    if "mts" not in options.engines:
+        return text
     text += "\nMemory held by the bundled executor, MB (weights, activations and scratch; `fused` is auto, `stitch` one group):\n\n"
     return text + table(["models", "size", "width", *MEMORY_ROWS], memory_rows)
 
@@ -131,14 +148,14 @@ def main() -> int:
     parser.add_argument("--flag", action="append", default=[], help="of mts stitch, for auto")
     parser.add_argument("--seconds", type=float, default=4, help="of each mts bench")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--runtime", action="store_true", help="ONNX Runtime too")
+    parser.add_argument("--engines", default="mts", type=lambda text: text.split(","), help="of mts,onnxruntime")
     parser.add_argument("--dump", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     points = []
     for models, size, width in itertools.product(*(map(int, text.split(",")) for text in (options.models, options.sizes, options.widths))):
         points.append(measure(options.network, models, size, width, options))
-        print({k: points[-1][k] for k in ("models", "size", "width", "groups", "speed")}, file=sys.stderr, flush=True)
+        print({k: points[-1][k] for k in ("models", "size", "width", "groups", "speed", "runtime")}, file=sys.stderr, flush=True)
         if options.dump:
             options.dump.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
     text = report(points, options)

@@ -17,10 +17,13 @@ class Network:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
+    def ops(self, kind: str, inputs: list[str], outputs: int, **attributes) -> list[str]:
+        names = [f"v{len(self.nodes)}" + (f".{i}" if i else "") for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=f"/{kind}_{len(self.nodes)}", **attributes))
+        return names
+
     def op(self, kind: str, inputs: list[str], **attributes) -> str:
-        output = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"/{kind}_{len(self.nodes)}", **attributes))
-        return output
+        return self.ops(kind, inputs, 1, **attributes)[0]
 
     def weight(self, shape: tuple[int, ...], seed: int, scale: float | None = None) -> str:
         scale = 1 / math.sqrt(math.prod(shape[1:]) or 1) if scale is None else scale

@@ -123,6 +123,10 @@ TEST(Cost, PricesChangesOfPlacement) {
   EXPECT_EQ(CostModel(channels_last).view(image, 1e5), 21'000) << "the bytes move";
   EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
   EXPECT_EQ(cost.inside(1e5), 10'000) << "no dispatch";
+  EXPECT_EQ(cost.packing(1e5), 0) << "packed once";
+  DeviceProfile packs = kRound;
+  packs.packs_group_weights = true;
+  EXPECT_EQ(CostModel(packs).packing(1e5), 20'000) << "read and written at every run";
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST(Profiles, UnknownNamesAreRefusedWithTheKnownOnes) {
   const auto result = load_profile("abacus");
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::kUsage);
-  for (const char* name : {"generic-gpu", "h200", "jetson-orin", "cpu-avx2", ".json"})
+  for (const char* name : {"generic-gpu", "h200", "jetson-orin", "cpu-avx2", "cpu-onnxruntime", ".json"})
     EXPECT_THAT(result.error().message, HasSubstr(name));
 }
 
