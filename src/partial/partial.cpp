@@ -1,6 +1,7 @@
 #include "partial/partial.h"
 
 #include "partial/fine.h"
+#include "partial/layer_splits.h"
 #include "partial/parameters.h"
 #include "partial/rewrite.h"
 #include "partial/tables.h"
@@ -8,11 +9,15 @@
 #include <mts/align.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 namespace mts::partial {
 namespace {
 
 constexpr double kLargePart = 0.25;
+constexpr std::array<std::string_view, 4> kDepthNames = {"full", "by_sharers", "large",
+                                                         "layers"};  // of Depth
 
 // Which nodes correspond when models may have other numbers of channels. That number is an attribute of
 // depthwise convolutions, which would keep them apart.
@@ -51,20 +56,43 @@ void count_splits(const Alignment& alignment, const std::vector<ModelSharing>& s
 
 }  // namespace
 
-std::string_view name_of(Depth depth) {
-  switch (depth) {
-    case Depth::kFull:
-      return "full";
-    case Depth::kBySharers:
-      return "by_sharers";
-    case Depth::kLarge:
-      return "large";
+std::string name_of(const Splitting& splitting) {
+  std::string name(kDepthNames[static_cast<size_t>(splitting.depth)]);
+  for (const uint32_t layer : splitting.layers) name += " " + std::to_string(layer);
+  return name;
+}
+
+std::optional<Splitting> splitting_of(std::string_view name) {
+  Splitting splitting;
+  const std::string_view depth = name.substr(0, name.find(' '));
+  const auto found = std::ranges::find(kDepthNames, depth);
+  if (found == kDepthNames.end()) return std::nullopt;
+  splitting.depth = static_cast<Depth>(found - kDepthNames.begin());
+  for (name.remove_prefix(depth.size()); !name.empty();) {
+    uint32_t layer = 0;
+    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), layer);
+    if (error != std::errc() || splitting.depth != Depth::kLayers) return std::nullopt;
+    splitting.layers.push_back(layer);
+    name.remove_prefix(static_cast<size_t>(end - name.data()));
+    if (!name.empty() && name.front() != ' ') return std::nullopt;
   }
-  return "";
+  return splitting;
+}
+
+std::vector<LayerSplit> possible_splits(const std::vector<Model>& models,
+                                        const std::vector<SharedInput>& shared_inputs) {
+  if (models.size() < 2) return {};
+  const Alignment alignment = align_widths(models, shared_inputs);
+  const std::vector<Channels> channels = find_channels(models, alignment);
+  const Neurons neurons = find_neurons(models, channels, alignment, classify_weights(models));
+  const Segments segments(channels, neurons, {.by_pattern = false});
+  return describe_splits(models, channels, find_shared_blocks(models, channels, segments, alignment),
+                         alignment);
 }
 
 Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                                  Depth depth) {
+                                  const Splitting& splitting) {
+  const Depth depth = splitting.depth;
   Report report;
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
@@ -82,7 +110,8 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   const Segments segments(
       channels, neurons,
       {.by_pattern = depth == Depth::kFull, .least_part = depth == Depth::kLarge ? kLargePart : 0.0});
-  const std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
+  std::vector<ModelSharing> sharing = find_shared_blocks(models, channels, segments, alignment);
+  if (depth == Depth::kLayers) keep_other_layers_whole(sharing, alignment, splitting.layers);
   for (uint32_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(const bool rewritten, rewrite(models[m], m, channels[m], segments, sharing[m]));
     report.changed |= rewritten;

@@ -11,6 +11,8 @@
 #include <mts/share.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,10 +31,35 @@ enum class Depth : uint8_t {
   kBySharers,  // rows and columns by the models that have them, whatever else is shared inside; no parts of
                // heads
   kLarge,      // of these, what is at least a quarter of a layer
+  kLayers,     // as by sharers, in some layers; the weights of others stay whole
 };
-std::string_view name_of(Depth depth);  // "full", "by_sharers", "large"
+struct Splitting {
+  Depth depth = Depth::kFull;
+  std::vector<uint32_t> layers = {};  // kLayers: LayerSplit::set of those that are taken apart
+};
+std::string name_of(const Splitting& splitting);               // "full", "by_sharers", "large", "layers 3 7"
+std::optional<Splitting> splitting_of(std::string_view name);  // none: it is no such name
+
+// A part of the weight of corresponding layers.
+struct LayerPart {
+  double rows = 1, columns = 1;  // shares of the whole layer's
+  uint32_t models = 1;           // that have this very content
+};
+// What corresponding layers would come apart into, so that a planner can say which ones pay.
+struct LayerSplit {
+  uint32_t set = 0;  // the same for models of the same structure
+  uint32_t model = 0;
+  NodeId node = kNoNode;         // the layer, in `model`
+  uint32_t layers = 0;           // that correspond: of so many models
+  size_t row_groups = 1;         // of the model with the most: outputs that are put together again
+  size_t column_groups = 1;      // inputs that are read apart
+  std::vector<LayerPart> parts = {};  // each content once
+};
+// By sharers. Only layers whose weights are shared in part; in order of `set`.
+std::vector<LayerSplit> possible_splits(const std::vector<Model>& models,
+                                        const std::vector<SharedInput>& shared_inputs);
 
 Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                                  Depth depth = Depth::kFull);
+                                  const Splitting& splitting = {});
 
 }  // namespace mts::partial

@@ -8,6 +8,7 @@
 #include "stitch/regions.h"
 #include "stitch/report.h"
 #include "stitch/shared_inputs.h"
+#include "stitch/split_price.h"
 #include "stitch/tune.h"
 
 #include <mts/canonicalise.h>
@@ -104,18 +105,29 @@ std::pair<int64_t, int64_t> rank(const Candidate& candidate, const StitchOptions
 }
 
 // How far weights are taken apart: all the way, for latency as far as it pays, or as the recorded plan says.
-std::vector<partial::Depth> depths_to_try(const Planner& planner, const StitchOptions& options) {
+std::vector<partial::Splitting> splittings_to_try(const std::vector<Model>& models,
+                                                  const std::vector<SharedInput>& shared_inputs,
+                                                  const Planner& planner, const StitchOptions& options) {
   using partial::Depth;
-  const std::vector<Depth> all = {Depth::kFull, Depth::kBySharers, Depth::kLarge};
   if (planner.recorded != nullptr) {
-    for (const Depth depth : all)
-      if (partial::name_of(depth) == planner.recorded->flags.partial) return {depth};
-    return {};
+    const auto recorded = partial::splitting_of(planner.recorded->flags.partial);
+    return recorded ? std::vector{*recorded} : std::vector<partial::Splitting>{};
   }
   if (options.strategy != StitchOptions::Strategy::kAuto &&
       options.strategy != StitchOptions::Strategy::kStitch)
     return {};
-  return options.objective == StitchOptions::Objective::kLatency ? all : std::vector<Depth>{Depth::kFull};
+  if (options.objective == StitchOptions::Objective::kBytes) return {{Depth::kFull}};
+  partial::Splitting layers{Depth::kLayers};
+  bool all = true;
+  for (const partial::LayerSplit& split : partial::possible_splits(models, shared_inputs)) {
+    if (pays(split, models, planner.cost))
+      layers.layers.push_back(split.set);
+    else
+      all = false;
+  }
+  std::vector<partial::Splitting> splittings = {{Depth::kFull}, {Depth::kBySharers}, {Depth::kLarge}};
+  if (!all && !layers.layers.empty()) splittings.push_back(std::move(layers));
+  return splittings;
 }
 
 // With what is shared inside weights split off. nullptr where nothing is shared.
@@ -124,10 +136,10 @@ Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
                                               const Planner& planner, const StitchOptions& options,
                                               StitchReport& report) {
   std::unique_ptr<Candidate> best;
-  for (const partial::Depth depth : depths_to_try(planner, options)) {
+  for (const partial::Splitting& splitting : splittings_to_try(models, shared_inputs, planner, options)) {
     std::vector<Model> copies;
     for (const Model& model : models) copies.push_back(model.clone());
-    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
+    MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, splitting));
     if (!parts.changed) continue;
     std::vector<ShapeFacts> facts;
     for (Model& model : copies) {
@@ -141,8 +153,8 @@ Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
                       .tables = parts.tables,
                       .unique_bytes = split->unique_bytes,
                       .latency_us = static_cast<double>(split->plan.predicted) / 1000,
-                      .everything = depth == partial::Depth::kFull};
-    split->partial = partial::name_of(depth);
+                      .everything = splitting.depth == partial::Depth::kFull};
+    split->partial = partial::name_of(splitting);
     best = std::move(split);
   }
   return best;

@@ -3,6 +3,8 @@
 
 #include "tests/partial/neurons.h"
 
+#include <algorithm>
+
 namespace mts::testing_partial {
 namespace {
 
@@ -170,7 +172,7 @@ TEST(Split, SmallPiecesStayInsideTheSpecificParts) {
       before.push_back(parse(text, "m" + std::to_string(before.size())));
       after.push_back(parse(text, "m" + std::to_string(after.size())));
     }
-    const auto report = partial::split_shared_parts(after, {}, depth);
+    const auto report = partial::split_shared_parts(after, {}, {.depth = depth});
     ASSERT_TRUE(report) << report.error().to_string();
     for (size_t m = 0; m < before.size(); ++m)
       testing_canon::expect_same_results(before[m], after[m], "model " + std::to_string(m));
@@ -180,6 +182,53 @@ TEST(Split, SmallPiecesStayInsideTheSpecificParts) {
     }
   }
   EXPECT_EQ(stored[1], stored[0] + 2 * 3 + 1);  // neuron 17: a filter of two channels and three taps, a bias
+}
+
+// A planner is told what every layer would come apart into, and says which ones do.
+TEST(Split, SomeLayersStayWhole) {
+  const auto texts = {two_convs({10, 11, 12, 13}, {20, 21, 22}), two_convs({10, 11, 14}, {20, 23})};
+  std::vector<Model> before, again;
+  for (const std::string& text : texts) {
+    before.push_back(parse(text, "m" + std::to_string(before.size())));
+    again.push_back(parse(text, "m" + std::to_string(again.size())));
+  }
+  const auto splits = partial::possible_splits(before, {});
+  ASSERT_EQ(splits.size(), 2u);
+  EXPECT_EQ(splits[0].row_groups, 2u) << "filters of both, and the model's own";
+  EXPECT_EQ(splits[0].column_groups, 1u);
+  EXPECT_EQ(splits[1].column_groups, 2u);
+  for (const auto& split : splits) {
+    EXPECT_EQ(split.layers, 2u);
+    EXPECT_EQ(std::ranges::count(split.parts, 2u, &partial::LayerPart::models), 1) << "one content is shared";
+  }
+  for (const auto& part : splits[0].parts) {
+    EXPECT_EQ(part.columns, 1);
+    if (part.models == 2) {
+      EXPECT_EQ(part.rows, 0.5);
+    }
+  }
+  const auto report =
+      partial::split_shared_parts(again, {}, {.depth = partial::Depth::kLayers, .layers = {splits[0].set}});
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->row_splits, 1);
+  EXPECT_EQ(report->block_splits, 0);
+  for (size_t m = 0; m < before.size(); ++m)
+    testing_canon::expect_same_results(before[m], again[m], "model " + std::to_string(m));
+  EXPECT_EQ(stored_floats(again), stored_floats(before) - 2 * 2 * 3 - 2) << "two filters and their biases";
+}
+
+TEST(Split, SplittingsHaveNames) {
+  using partial::Depth;
+  for (const partial::Splitting& splitting :
+       {partial::Splitting{Depth::kFull}, {Depth::kBySharers}, {Depth::kLarge}, {Depth::kLayers, {3, 17}}}) {
+    const auto again = partial::splitting_of(partial::name_of(splitting));
+    ASSERT_TRUE(again) << partial::name_of(splitting);
+    EXPECT_EQ(again->depth, splitting.depth);
+    EXPECT_EQ(again->layers, splitting.layers);
+  }
+  EXPECT_EQ(partial::name_of({Depth::kLayers, {3, 17}}), "layers 3 17");
+  for (const char* wrong : {"", "fully", "full 3", "layers x", "layers 3,4", "layers 3 ", "layers  3"})
+    EXPECT_FALSE(partial::splitting_of(wrong)) << wrong;
 }
 
 TEST(Split, NothingIsDoneWhereNothingIsShared) {

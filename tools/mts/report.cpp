@@ -163,8 +163,9 @@ std::string report_text(const StitchReport& report, const std::string& path, siz
     summary.add({report.partial.everything ? "rows, blocks" : "large pieces",
                  price(report.partial.unique_bytes, report.partial.latency_us) +
                      (report.partial.chosen ? " (chosen)" : "")});
-    summary.add({"left whole", price(report.whole.unique_bytes, report.whole.latency_us) +
-                                   (report.partial.chosen ? "" : " (chosen)")});
+    if (report.whole.unique_bytes > 0)  // a replayed plan does not price the other way
+      summary.add({"left whole", price(report.whole.unique_bytes, report.whole.latency_us) +
+                                     (report.partial.chosen ? "" : " (chosen)")});
   }
   std::string strategies;
   for (const char* strategy : kStrategies) {
