@@ -20,6 +20,7 @@ constexpr double kLeastShare = 0.2;  // of a node's time that counts as work, wh
 // Widths with and without remainder in vectors of 8 and 16.
 constexpr int64_t kWidths[] = {3, 8, 12, 16, 24, 32, 64, 128};
 constexpr int64_t kGroupWidths[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64};
+constexpr int64_t kImageChannels = 3;
 constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
 // Bytes of three tensors that a sum reads and writes.
@@ -133,12 +134,17 @@ void Fitter::rates() {
   }
   const auto conv = [&](EfficiencyCurve& curve, const std::string& what, int64_t groups, int64_t channels) {
     const ConvProbe probe{.groups = groups, .channels = channels};
+    // A layer with so few channels is the first of its network, and has more of them behind it.
+    const bool stem = channels == kImageChannels;
+    const int64_t made = groups * (stem ? kStemChannels : channels);
     const double node = node_seconds(
-        what + " " + std::to_string(channels), [&](int length) { return conv_chain(probe, length); }, 2, 6);
-    const auto taps = static_cast<double>(9 * groups * channels * channels);
+        what + " " + std::to_string(channels),
+        [&](int length) { return stem ? conv_stems(probe, length) : conv_chain(probe, length); }, 2, 6);
+    const auto taps = static_cast<double>(9 * channels * made);
     const auto pixels = static_cast<double>(probe.size * probe.size);
-    const double bytes = 4 * (2 * pixels * static_cast<double>(groups * channels) + taps);
-    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes), node));
+    const double bytes = 4 * (pixels * static_cast<double>(groups * channels + made) + taps);
+    const double mean = stem ? conv_dispatch_ + moving(4 * pixels * static_cast<double>(made)) : 0;
+    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes) + mean, node));
   };
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)

@@ -155,6 +155,23 @@ Probe conv_chain(const ConvProbe& what, int length) {
   return chain.finish();
 }
 
+Probe conv_stems(const ConvProbe& what, int count) {
+  const int64_t in = what.groups * what.channels, out = what.groups * kStemChannels;
+  Chain chain({1, in, what.size, what.size});
+  const ValueId image = chain.last();
+  const float limit = std::sqrt(3.0f / static_cast<float>(what.channels * what.kernel * what.kernel));
+  const std::vector<int64_t> pads(4, what.kernel / 2);
+  std::vector<ValueId> means;
+  for (int i = 0; i < count; ++i) {
+    const ValueId w = chain.weight({out, what.channels, what.kernel, what.kernel}, limit);
+    chain.add("Conv", {image, w}, {1, out, what.size, what.size}, {{"group", what.groups}, {"pads", pads}});
+    chain.add("GlobalAveragePool", {chain.last()}, {1, out, 1, 1});
+    means.push_back(chain.last());
+  }
+  chain.add("Concat", means, {1, out * count, 1, 1}, {{"axis", int64_t{1}}});
+  return chain.finish();
+}
+
 Probe add_chain(int64_t elements, int length) {
   const Dims dims{elements};
   Chain chain(dims);

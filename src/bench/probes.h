@@ -34,6 +34,10 @@ struct ConvProbe {
   bool reshape = false;  // every other convolution works on half the channels of an image, batch 2
 };
 Probe conv_chain(const ConvProbe& what, int length);
+// First layers of a network, side by side: `channels` a group in, `kStemChannels` a group out. Each is
+// averaged over its pixels.
+inline constexpr int64_t kStemChannels = 32;
+Probe conv_stems(const ConvProbe& what, int count);
 
 // v_i = v_(i-1) + w: two tensors of `elements` read, one written. A Gather of one element reads each v_i too,
 // so that the sums cannot be fused: a step more of each.
