@@ -14,7 +14,7 @@ namespace mts {
 namespace calibration {
 namespace {
 
-constexpr size_t kProbes = 47;       // how many pairs are measured: for the progress and the time of each
+constexpr size_t kProbes = 52;       // how many pairs are measured: for the progress and the time of each
 constexpr double kLeastShare = 0.2;  // of a node's time that counts as work, whatever the dispatch cost
 
 // Widths with and without remainder in vectors of 8 and 16.
@@ -24,6 +24,7 @@ constexpr int64_t kImageChannels = 3;
 constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
 // Bytes of three tensors that a sum reads and writes.
+constexpr int64_t kWorkingSetChannels = 16;  // of images: few, so that bytes count
 constexpr double kWorkingSets[] = {96e3, 768e3, 3e6, 12e6, 96e6};
 constexpr const char* kWorkingSetNames[] = {"up to 96 kB", "up to 768 kB", "up to 3 MB", "up to 12 MB"};
 
@@ -57,9 +58,11 @@ class Fitter {
     return {1, 1};
   }
   // Of a step that reads and writes so many bytes, as the cost model prices them.
-  double moving(double bytes) const {
+  double moving(double bytes, bool convolves = false) const {
     const auto level = std::ranges::find_if(profile_.caches, [&](const auto& l) { return bytes <= l.bytes; });
-    return bytes / (level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth);
+    const Bandwidth& bandwidth =
+        level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth;
+    return bytes / (convolves ? bandwidth.convolution : bandwidth.streaming);
   }
   static double without(double dispatch, double seconds) {
     return std::max(seconds - dispatch, seconds * kLeastShare);
@@ -102,6 +105,7 @@ void Fitter::dispatch() {
 }
 
 void Fitter::memory() {
+  double first_byte = 0;  // of a convolution: seconds a byte beside moving it through the first level
   const double tiny = node_seconds(
       "bandwidth: nothing", [](int length) { return add_chain(16, length); }, 4, 36);
   for (size_t i = 0; i < std::size(kWorkingSets); ++i) {
@@ -110,10 +114,21 @@ void Fitter::memory() {
         "bandwidth " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
         [&](int length) { return add_chain(static_cast<int64_t>(bytes / 12), length); }, 3, 9);
     const double bandwidth = bytes / without(tiny, node);
+    // What a byte costs a convolution more than in the first level: all else that it does is the same.
+    const auto side = static_cast<int64_t>(std::sqrt(bytes / (2 * 4 * kWorkingSetChannels)));
+    const ConvProbe probe{.groups = 1, .channels = kWorkingSetChannels, .size = side};
+    const double convolution = node_seconds(
+        "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
+        [&](int length) { return conv_chain(probe, length); }, 2, 4);
+    const double byte =
+        without(tiny, convolution) / static_cast<double>(2 * 4 * kWorkingSetChannels * side * side);
+    if (i == 0) first_byte = byte - 1 / bandwidth;
+    const Bandwidth both{.streaming = bandwidth,
+                         .convolution = std::min(bandwidth, 1 / std::max(byte - first_byte, 1e-13))};
     if (i + 1 < std::size(kWorkingSets)) {
-      profile_.caches.push_back({.name = kWorkingSetNames[i], .bytes = bytes, .bandwidth = bandwidth});
+      profile_.caches.push_back({.name = kWorkingSetNames[i], .bytes = bytes, .bandwidth = both});
     } else {
-      profile_.memory_bandwidth = bandwidth;
+      profile_.memory_bandwidth = both;
     }
   }
 }
@@ -144,7 +159,7 @@ void Fitter::rates() {
     const auto pixels = static_cast<double>(probe.size * probe.size);
     const double bytes = 4 * (pixels * static_cast<double>(groups * channels + made) + taps);
     const double mean = stem ? conv_dispatch_ + moving(4 * pixels * static_cast<double>(made)) : 0;
-    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes) + mean, node));
+    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes, true) + mean, node));
   };
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)
@@ -203,7 +218,7 @@ void Fitter::views() {
   const double relaid = node_seconds("convolution and Reshape", chain(reshape), 2, 18);
   log::debug("convolution {:.2f} us, with Relu {:.2f}, with Reshape {:.2f}; Transpose {:.2f}, Softmax {:.2f}",
              alone * 1e6, followed * 1e6, relaid * 1e6, (both - softmax) * 1e6, softmax * 1e6);
-  const double pass = 2 * image / profile_.caches.front().bandwidth;
+  const double pass = 2 * image / profile_.caches.front().bandwidth.streaming;
   profile_.fuses_elementwise = followed - alone < 0.5 * (profile_.dispatch_seconds + pass);
   // With half the channels every other convolution does half the work.
   profile_.channels_last = relaid - 0.75 * alone > 0.5 * pass;
@@ -231,10 +246,10 @@ Result<DeviceProfile> Fitter::run() {
 // Threads that wait for one another stand still while another program has one of their cores: some figures
 // are then a hundred times too slow, and the cost model would take them for the machine's.
 bool is_disturbed(const DeviceProfile& profile) {
-  double larger = profile.memory_bandwidth;
+  double larger = profile.memory_bandwidth.streaming;
   for (auto level = profile.caches.rbegin(); level != profile.caches.rend(); ++level) {
-    if (level->bandwidth < 0.3 * larger) return true;
-    larger = level->bandwidth;
+    if (level->bandwidth.streaming < 0.3 * larger) return true;
+    larger = level->bandwidth.streaming;
   }
   for (const EfficiencyCurve* curve : {&profile.matmul, &profile.convolution})
     for (const EfficiencyPoint& point : *curve)

@@ -96,7 +96,7 @@ size_t CostModel::cache_level(double bytes) const {
   return static_cast<size_t>(std::ranges::find_if(profile_.caches, holds) - profile_.caches.begin());
 }
 
-double CostModel::bandwidth(double bytes) const {
+const Bandwidth& CostModel::bandwidth(double bytes) const {
   const size_t level = cache_level(bytes);
   return level < profile_.caches.size() ? profile_.caches[level].bandwidth : profile_.memory_bandwidth;
 }
@@ -109,23 +109,27 @@ Nanoseconds CostModel::node(const Work& work) const {
       std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores, 1.0);
   const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
-  const double moving = total / bandwidth(total);
+  const bool convolves = work.kernel == Kernel::kConvolution || work.kernel == Kernel::kGroupedConvolution;
+  const Bandwidth& level = bandwidth(total);
+  const double moving = total / (convolves ? level.convolution : level.streaming);
   return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, moving) +
                         (1 - profile_.overlap) * std::min(compute, moving));
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {
   return to_nanoseconds(launches * profile_.dispatch_seconds +
-                        2 * bytes / (bandwidth(2 * bytes) * profile_.copy_efficiency));
+                        2 * bytes / (bandwidth(2 * bytes).streaming * profile_.copy_efficiency));
 }
 
 double CostModel::at_peak(const Work& work) const { return work.flops / profile_.flops_of(work.dtype); }
 
-double CostModel::through_memory(double bytes) const { return bytes / profile_.memory_bandwidth; }
+double CostModel::through_memory(double bytes) const { return bytes / profile_.memory_bandwidth.streaming; }
 
 Nanoseconds CostModel::run() const { return to_nanoseconds(profile_.run_seconds); }
 
-Nanoseconds CostModel::inside(double others) const { return to_nanoseconds(others / bandwidth(others)); }
+Nanoseconds CostModel::inside(double others) const {
+  return to_nanoseconds(others / bandwidth(others).streaming);
+}
 
 Nanoseconds CostModel::view(const Type& type, double bytes) const {
   const bool moves = profile_.channels_last && type.has_rank() && type.rank() >= 4;

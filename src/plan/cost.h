@@ -56,7 +56,7 @@ class CostModel {
 
  private:
   double efficiency(const Work& work) const;
-  double bandwidth(double bytes) const;  // of the smallest level that holds them
+  const Bandwidth& bandwidth(double bytes) const;  // of the smallest level that holds them
 
   DeviceProfile profile_;
 };

@@ -27,7 +27,8 @@ struct PlanFlags {
   StitchOptions::Objective objective = StitchOptions::Objective::kBytes;
   std::vector<std::string> share_inputs;
   bool independent_dims = false;
-  std::string partial;  // how far weights were split below the tensor: see partial::name_of; empty: not at all
+  std::string
+      partial;  // how far weights were split below the tensor: see partial::name_of; empty: not at all
 };
 
 struct RecordedPlan {

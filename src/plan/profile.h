@@ -14,11 +14,18 @@
 
 namespace mts {
 
-// A work set of at most `bytes` moves at `bandwidth` bytes per second.
+// Bytes per second. Convolutions come back to what they read, and wait for it: each byte that they move once
+// costs more outside the innermost cache than it does a step that streams.
+struct Bandwidth {
+  double streaming = 0;
+  double convolution = 0;
+};
+
+// For a work set of at most `bytes`.
 struct CacheLevel {
   std::string name;  // "L2"
   double bytes = 0;
-  double bandwidth = 0;
+  Bandwidth bandwidth = {};
 };
 
 // The share of the peak that an operator reaches with this many channels; see efficiency_at().
@@ -34,7 +41,7 @@ struct DeviceProfile {
   std::vector<std::string> sources;     // where the figures come from
   std::map<DType, double> flops = {};   // peak per second; of float32 at least
   std::vector<CacheLevel> caches = {};  // from the smallest to the largest
-  double memory_bandwidth = 0;          // DRAM, bytes per second
+  Bandwidth memory_bandwidth = {};      // of DRAM
   double cores = 1;                     // cores of a CPU, multiprocessors of a GPU
   double core_elements = 1;             // output elements that keep one of them busy
   double dispatch_seconds = 0;          // fixed cost of a step

@@ -12,6 +12,8 @@ namespace mts {
 namespace {
 
 constexpr int kSchemaVersion = 1;
+// Of a memory level, in a profile.
+constexpr const char *kStreaming = "bytes_per_second", *kConvolution = "convolution_bytes_per_second";
 constexpr std::array kRateTypes = {DType::kFloat64, DType::kFloat32, DType::kFloat16, DType::kBfloat16,
                                    DType::kInt8};
 
@@ -33,11 +35,12 @@ void read_memory(JsonReader& reader, const Json& json, DeviceProfile& profile) {
   for (size_t i = 0; i < json.size() && reader.ok(); ++i) {
     const std::string field = JsonReader::at("memory", i);
     const bool last = i + 1 == json.size();
-    if (!(last ? reader.object(json[i], field, {"name", "bytes_per_second"})
-               : reader.object(json[i], field, {"name", "bytes", "bytes_per_second"})))
+    if (!(last ? reader.object(json[i], field, {"name", kStreaming, kConvolution})
+               : reader.object(json[i], field, {"name", "bytes", kStreaming, kConvolution})))
       return;
     CacheLevel level{.name = reader.text(json[i]["name"], field + ".name")};
-    level.bandwidth = reader.number(json[i]["bytes_per_second"], field + ".bytes_per_second");
+    level.bandwidth = {.streaming = reader.number(json[i][kStreaming], field + "." + kStreaming),
+                       .convolution = reader.number(json[i][kConvolution], field + "." + kConvolution)};
     if (last) {
       profile.memory_bandwidth = level.bandwidth;
       continue;
@@ -133,9 +136,13 @@ std::string to_json(const DeviceProfile& profile) {
   for (const auto& [dtype, rate] : profile.flops) json["flops"][std::string(name_of(dtype))] = rate;
   json["memory"] = Json::array();
   for (const CacheLevel& level : profile.caches)
-    json["memory"].push_back(
-        {{"name", level.name}, {"bytes", level.bytes}, {"bytes_per_second", level.bandwidth}});
-  json["memory"].push_back({{"name", "DRAM"}, {"bytes_per_second", profile.memory_bandwidth}});
+    json["memory"].push_back({{"name", level.name},
+                              {"bytes", level.bytes},
+                              {kStreaming, level.bandwidth.streaming},
+                              {kConvolution, level.bandwidth.convolution}});
+  json["memory"].push_back({{"name", "DRAM"},
+                            {kStreaming, profile.memory_bandwidth.streaming},
+                            {kConvolution, profile.memory_bandwidth.convolution}});
   json["cores"] = profile.cores;
   json["core_elements"] = profile.core_elements;
   json["dispatch_seconds"] = profile.dispatch_seconds;

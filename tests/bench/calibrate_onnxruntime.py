@@ -171,19 +171,27 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
     dispatch = calibration.dispatch()
     least_step = calibration.slope([1, 8], sigmoid)
     short = calibration.least([calibration.session([1, 8], sigmoid, SHORT)])[0]
+    sizes = [*cache_sizes(), ("DRAM", 4 * cache_sizes()[-1][1])]
     memory = []
-    for name, size in cache_sizes():
-        elements = size // 4 // 4  # three arrays of a quarter of the level
-        seconds = calibration.slope([1, elements], add) - least_step
-        memory.append({"name": name, "bytes": size, "bytes_per_second": 12 * elements / seconds})
-    elements = 4 * cache_sizes()[-1][1] // 4
-    memory.append({"name": "DRAM", "bytes_per_second": 12 * elements / calibration.slope([1, elements], add)})
+    for name, size in sizes:
+        elements = size * 3 // 4 // 12  # three arrays; a bit is left for others
+        streaming = 12 * elements / (calibration.slope([1, elements], add) - least_step)
+        memory.append({"name": name, "bytes": size, "bytes_per_second": streaming})
+    del memory[-1]["bytes"]
     for upper, lower in zip(memory, memory[1:]):  # a level is no slower than the next
         upper["bytes_per_second"] = max(upper["bytes_per_second"], lower["bytes_per_second"])
+    # What a byte costs a convolution more than in the first level: all else that it does is the same.
+    channels, first = 16, 0.0
+    for entry, (_, size) in zip(memory, sizes, strict=True):
+        side = int((size * 3 / 4 / (8 * channels)) ** 0.5)
+        seconds = calibration.slope([1, channels, side, side], convolution(channels, 3)) - least_step
+        byte = seconds / (8 * channels * side * side)
+        first = first or byte - 1 / entry["bytes_per_second"]
+        entry["convolution_bytes_per_second"] = min(entry["bytes_per_second"], 1 / max(byte - first, 1e-13))
 
-    def moving(size: float) -> float:
+    def moving(size: float, field: str = "bytes_per_second") -> float:
         level = next((m for m in memory[:-1] if size <= m["bytes"]), memory[-1])
-        return size / level["bytes_per_second"]
+        return size / level[field]
 
     def rate(shape: list[int], step: Step, flops: float, weights: float) -> float:
         """FLOP/s of a step, without its dispatch and the bytes that it moves."""
@@ -232,7 +240,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
             "overlap, fuses_elementwise, joins_in_place, core_elements: set, as ONNX Runtime works.",
         ],
         "flops": {"float32": float(f"{peak:.4g}")},
-        "memory": [m | {"bytes_per_second": float(f"{m['bytes_per_second']:.4g}")} for m in memory],
+        "memory": [{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in m.items()} for m in memory],
         "cores": options.threads,
         "core_elements": 500,
         "dispatch_seconds": float(f"{dispatch:.3g}"),

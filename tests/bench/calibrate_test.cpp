@@ -68,9 +68,10 @@ TEST(Calibrate, FindsTheFiguresOfTheMachine) {
   EXPECT_THAT(profile->dispatch_seconds, DoubleNear(kDispatch, 0.02 * kDispatch));
   EXPECT_THAT(profile->run_seconds, DoubleNear(kRun, 0.02 * kRun));
   EXPECT_THAT(profile->flops_of(DType::kFloat32), DoubleNear(kRate, 0.05 * kRate));
-  EXPECT_THAT(profile->memory_bandwidth, DoubleNear(kBandwidth, 0.02 * kBandwidth));
+  EXPECT_THAT(profile->memory_bandwidth.streaming, DoubleNear(kBandwidth, 0.02 * kBandwidth));
   for (const CacheLevel& level : profile->caches)
-    EXPECT_THAT(level.bandwidth, DoubleNear(kBandwidth, 0.05 * kBandwidth)) << level.name;
+    for (const double one : {level.bandwidth.streaming, level.bandwidth.convolution})
+      EXPECT_THAT(one, DoubleNear(kBandwidth, 0.05 * kBandwidth)) << level.name;
   for (const EfficiencyPoint& point : profile->convolution)
     EXPECT_GT(point.efficiency, 0.9) << point.channels;
   EXPECT_THAT(profile->view_seconds, DoubleNear(0, 1e-9));

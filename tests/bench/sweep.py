@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from cli import mts  # noqa: E402
-from mtz import Row, check, cpu_target, find_twins, processor, runtime_speeds, table  # noqa: E402
+from mtz import Row, check, cpu_target, find_twins, graph_of, processor, runtime_speeds, table  # noqa: E402
 from oracle import Family  # noqa: E402
 from predicted import spearman  # noqa: E402
 from sweep_models import NETWORKS  # noqa: E402
@@ -82,6 +82,8 @@ def measure(network: str, models: int, size: int, width: int, options: argparse.
                 point["groups"] = [len(group["models"]) for group in report["groups"]]
                 point["predicted"] = {"auto": report["predicted"]["latency_us_fused"] / 1e3,
                                       "sequential": report["predicted"]["latency_us_sequential"] / 1e3}  # fmt: skip
+        graphs = {way: graph_of(path) for way, path in files.items()}
+        point["twins"] = [way for way in WAYS[1:] if graphs[way] == graphs["auto"]]
         if "mts" in options.engines:
             bench_rows(point, originals, files["auto"], options)
         if "onnxruntime" in options.engines:
@@ -90,15 +92,18 @@ def measure(network: str, models: int, size: int, width: int, options: argparse.
     return point
 
 
-def contract(speeds: dict) -> float:
-    return speeds["auto"] / max([1.0] + [speeds[way] for way in WAYS[1:] if way in speeds])
+def contract(point: dict, of: str) -> float:
+    """Latency of the best alternative / latency of auto. The same graph is no alternative."""
+    speeds = point[of]
+    others = [way for way in WAYS[1:] if way in speeds and way not in point["twins"]]
+    return speeds["auto"] / max([1.0] + [speeds[way] for way in others])
 
 
 def summary(points: list[dict], of: str) -> str:
     counted = [p for p in points if "auto" in p[of]]
     if not counted:
         return ""
-    kept = [contract(p[of]) for p in counted]
+    kept = [contract(p, of) for p in counted]
     over = [p[of]["auto"] for p in counted]
     concat = [p[of]["auto"] / p[of]["concat"] for p in counted if "concat" in p[of]]
     return (f"- contract 7 (best alternative / auto): least **{min(kept):.2f}**, below 0.95 at {sum(k < 0.95 for k in kept)} of "
@@ -112,7 +117,7 @@ def report(points: list[dict], options: argparse.Namespace) -> str:
         cells = [f"{p['network']} x {p['models']}", str(p["size"]), str(p["width"]), "+".join(map(str, p["groups"]))]
         for of in (ENGINES[engine] for engine in options.engines):
             cells += [f"{p[of][way]:.2f}" if way in p[of] else "-" for way in WAYS]
-            cells.append(f"{contract(p[of]):.2f}" if "auto" in p[of] else "-")
+            cells.append(f"{contract(p, of):.2f}" if "auto" in p[of] else "-")
         cells += [f"{p['predicted'][w]:.2f} / {p['measured'][w]:.2f}" for w in ("auto", "sequential")]
         lines.append(cells)
     head = ["models", "size", "width", "groups"]

@@ -24,8 +24,8 @@ Work work_of(std::string op, std::vector<Type> operands, const Type& output) {
 const DeviceProfile kRound{.name = "round",
                            .sources = {},
                            .flops = {{DType::kFloat32, 1e9}, {DType::kFloat16, 2e9}},
-                           .caches = {{"L1", 1e3, 1e11}, {"L2", 1e6, 1e10}},
-                           .memory_bandwidth = 1e9,
+                           .caches = {{"L1", 1e3, {1e11, 1e11}}, {"L2", 1e6, {1e10, 5e9}}},
+                           .memory_bandwidth = {1e9, 1e9},
                            .cores = 10,
                            .core_elements = 10,
                            .dispatch_seconds = 1e-6,
@@ -107,6 +107,14 @@ TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 8), 101'000);
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 20), 76'000) << "half way between 0.3 and 0.5";
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 1000), 61'000) << "level beyond the last point";
+}
+
+TEST(Cost, ConvolutionsWaitForTheLevelThatTheyReadFrom) {
+  const CostModel cost(kRound);
+  Work work{.flops = 0, .activation_bytes = 1e5, .weight_bytes = 0, .output_elements = 100};
+  EXPECT_EQ(cost.node(work), 1000 + 10'000);
+  work.kernel = Kernel::kConvolution;
+  EXPECT_EQ(cost.node(work), 1000 + 20'000);
 }
 
 TEST(Cost, PricesChangesOfPlacement) {

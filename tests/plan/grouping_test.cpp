@@ -38,8 +38,8 @@ CostModel cached(double cache) {
   return CostModel(DeviceProfile{.name = "cached",
                                  .sources = {},
                                  .flops = {{DType::kFloat32, 1e15}},
-                                 .caches = {{"L1", cache, 1e12}},
-                                 .memory_bandwidth = 1e9,
+                                 .caches = {{"L1", cache, {1e12, 1e12}}},
+                                 .memory_bandwidth = {1e9, 1e9},
                                  .dispatch_seconds = 1e-6,
                                  .joins_in_place = true});
 }

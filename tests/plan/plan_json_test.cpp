@@ -24,7 +24,7 @@ ProgramCase networks(int count, const std::string& last = "Relu") {
 const DeviceProfile kLaunchBound{.name = "launch",
                                  .sources = {},
                                  .flops = {{DType::kFloat32, 1e15}},
-                                 .memory_bandwidth = 1e15,
+                                 .memory_bandwidth = {1e15, 1e15},
                                  .dispatch_seconds = 1e-5};
 const Groups kGroups{{2, 0}, {1, 3}};
 

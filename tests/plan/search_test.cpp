@@ -12,12 +12,12 @@ using testing::ProgramCase;
 const DeviceProfile kLaunchBound{.name = "launch",
                                  .sources = {},
                                  .flops = {{DType::kFloat32, 1e15}},
-                                 .memory_bandwidth = 1e15,
+                                 .memory_bandwidth = {1e15, 1e15},
                                  .dispatch_seconds = 1e-5,
                                  .view_seconds = 1e-6};
 // Launches are free and every byte that is moved costs: nothing should be put together.
 const DeviceProfile kBandwidthBound{
-    .name = "bandwidth", .sources = {}, .flops = {{DType::kFloat32, 1e15}}, .memory_bandwidth = 1e6};
+    .name = "bandwidth", .sources = {}, .flops = {{DType::kFloat32, 1e15}}, .memory_bandwidth = {1e6, 1e6}};
 
 // A chain in which shared and distinct layers alternate, with a residual and a head.
 std::string network(const std::string& distinct) {

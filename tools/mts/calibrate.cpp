@@ -32,7 +32,7 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   return Outcome{fmt::format("{}: {:.0f} GFLOP/s, {:.1f} GB/s from memory, {:.2f} us a step\n"
                              "stitch for it: mts stitch --target {} ...\n",
                              flags.output, profile.flops_of(DType::kFloat32) / 1e9,
-                             profile.memory_bandwidth / 1e9, profile.dispatch_seconds * 1e6, flags.output),
+                             profile.memory_bandwidth.streaming / 1e9, profile.dispatch_seconds * 1e6, flags.output),
                  true};
 }
 
