@@ -1,6 +1,7 @@
 // Roots, views, liveness and placement (see compile.h and plan.h).
 #include "exec/compile.h"
 #include "exec/geometry.h"
+#include "exec/layout.h"
 #include "exec/memory.h"
 
 #include <algorithm>
@@ -95,7 +96,7 @@ class MemoryAssigner {
         }
       }
     }
-    if (whole.layout != 0) return *axis == 0;
+    if (whole.layout != 0) return *axis == 0 && !is_models_first(whole.layout);
     return element_count(std::span(whole.dims).first(*axis)) == 1;
   }
 

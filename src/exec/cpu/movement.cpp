@@ -3,6 +3,7 @@
 #include "exec/cpu/iteration.h"
 #include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
+#include "exec/layout.h"
 
 #include <algorithm>
 #include <cstring>
@@ -171,8 +172,14 @@ class StepCopies {
 
   Copy copy(ValueIndex from, ValueIndex to, std::span<const int64_t> dims, std::vector<int64_t> to_strides,
             std::vector<int64_t> from_strides, int64_t to_start = 0, int64_t from_start = 0) const {
+    std::vector<int64_t> extents(dims.begin(), dims.end());
+    // Channels-last on both sides: along memory, not across it.
+    if (extents.size() > 2 && to_strides[1] == 1 && from_strides[1] == 1) {
+      for (std::vector<int64_t>* list : {&extents, &to_strides, &from_strides})
+        std::rotate(list->begin() + 1, list->begin() + 2, list->end());
+    }
     const std::vector<int64_t> strides[] = {std::move(to_strides), std::move(from_strides)};
-    return Copy{from, to, from_start, to_start, merge_axes(dims, strides)};
+    return Copy{from, to, from_start, to_start, merge_axes(extents, strides)};
   }
 
   std::optional<std::vector<Copy>> transpose() {
@@ -214,7 +221,10 @@ class StepCopies {
     const Dims& dims = output(0).dims;
     const auto axis = normal_axis(node_->int_or("axis", 1), dims.size());
     if (!axis) return std::nullopt;
-    const std::vector<int64_t> whole = row_major_strides(dims);
+    // The layout chooser gives the parts the layout of the whole; where that is the same bytes for a part, the
+    // part is marked row-major.
+    const int32_t layout = output(0).layout;
+    const std::vector<int64_t> whole = strides_of(dims, layout);
     std::vector<Copy> copies;
     int64_t start = 0;
     for (size_t i = 0; i < step_.inputs.size(); ++i) {
@@ -226,7 +236,7 @@ class StepCopies {
               output(0).offset + static_cast<uint64_t>(start * whole[*axis] * bit_width(part.dtype) / 8);
       if (!in_place) {
         copies.push_back(copy(step_.inputs[i], step_.outputs[0], part.dims, whole,
-                              row_major_strides(part.dims), start * whole[*axis]));
+                              strides_of(part.dims, layout), start * whole[*axis]));
       }
       start += part.dims[*axis];
     }
@@ -236,13 +246,14 @@ class StepCopies {
   std::optional<std::vector<Copy>> split() {
     const auto axis = normal_axis(node_->int_or("axis", 0), input(0).dims.size());
     if (!axis) return std::nullopt;
-    const std::vector<int64_t> whole = row_major_strides(input(0).dims);
+    const int32_t layout = input(0).layout;
+    const std::vector<int64_t> whole = strides_of(input(0).dims, layout);
     std::vector<Copy> copies;
     int64_t start = 0;
     for (size_t i = 0; i < step_.outputs.size(); ++i) {
       if (step_.outputs[i] == kAbsent) return std::nullopt;
       const Dims& dims = output(i).dims;
-      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, row_major_strides(dims), whole, 0,
+      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, strides_of(dims, layout), whole, 0,
                             start * whole[*axis]));
       start += dims[*axis];
     }
