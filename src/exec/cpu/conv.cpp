@@ -102,8 +102,8 @@ struct Prepared {
   std::string implementation;
 };
 
-// Of oneDNN 3.2's kernels for AVX-512 the one that it asks last is the faster one for few channels: by 5 to 30 %
-// for up to 64 (measured on Zen 4, 3x3); both are as fast for more.
+// Of oneDNN 3.2's kernels for AVX-512 the one that it asks last is the faster one for few channels: by 5 to
+// 30 % for up to 64 (measured on Zen 4, 3x3); both are as fast for more.
 bool prefers_direct(const ConvShapes& shapes, const Dims& input, const Dims& output, int64_t work) {
   constexpr int64_t kFew = 64, kMuch = 40'000'000;
   const int64_t groups = shapes.window.groups;

@@ -131,14 +131,17 @@ void DnnlKernel::add(dnnl::primitive primitive, const memory::desc& scratchpad, 
     workspace_ = std::max(workspace_, (bytes + kAlignment - 1) / kAlignment * kAlignment);
     launch.has_scratchpad = true;
     launch.scratchpad = memory(scratchpad, device_.engine, nullptr);
-    launch.arguments[DNNL_ARG_SCRATCHPAD] = launch.scratchpad;
+    add_argument(launch, DNNL_ARG_SCRATCHPAD, launch.scratchpad);
   }
   launches_.push_back(std::move(launch));
 }
+void DnnlKernel::add_argument(Launch& launch, int argument, const memory& memory) {
+  launch.arguments.push_back({argument, memory.get()});
+}
 void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc, uint64_t offset) {
   memory handle(desc, device_.engine, nullptr);
-  launches_.back().arguments[argument] = handle;
-  launches_.back().operands.push_back({value, offset, std::move(handle)});
+  add_argument(launches_.back(), argument, handle);
+  launches_.back().operands.push_back({value, offset, std::move(handle), nullptr});
 }
 bool DnnlKernel::reads(ValueIndex value) const {
   return std::any_of(launches_.begin(), launches_.end(), [&](const Launch& launch) {
@@ -147,19 +150,29 @@ bool DnnlKernel::reads(ValueIndex value) const {
   });
 }
 void DnnlKernel::bind(int argument, memory fixed) {
-  launches_.back().arguments[argument] = std::move(fixed);
+  add_argument(launches_.back(), argument, fixed);
+  launches_.back().fixed.push_back(std::move(fixed));
 }
 
 Result<void> DnnlKernel::run(Launch& launch, const Pointers& pointers, std::byte* scratchpad) {
-  for (Operand& operand : launch.operands)
-    operand.memory.set_data_handle(pointers[operand.value] + operand.offset);
-  if (launch.has_scratchpad) launch.scratchpad.set_data_handle(scratchpad);
-  try {
-    launch.primitive.execute(device_.stream, launch.arguments);
-  } catch (const dnnl::error& error) {
-    return fail(ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
+  // Runs mostly find everything where the last one had it.
+  for (Operand& operand : launch.operands) {
+    std::byte* const at = pointers[operand.value] + operand.offset;
+    if (at == operand.at) continue;
+    operand.memory.set_data_handle(at);
+    operand.at = at;
   }
-  return {};
+  if (launch.has_scratchpad && launch.scratchpad_at != scratchpad) {
+    launch.scratchpad.set_data_handle(scratchpad);
+    launch.scratchpad_at = scratchpad;
+  }
+  // Not primitive::execute, which allocates a list of the arguments.
+  const dnnl_status_t status =
+      dnnl_primitive_execute(launch.primitive.get(), device_.stream.get(),
+                             static_cast<int>(launch.arguments.size()), launch.arguments.data());
+  if (status == dnnl_success) return {};
+  return fail(ErrorCode::kInternal,
+              "oneDNN: a primitive failed with status " + std::to_string(static_cast<int>(status)));
 }
 
 Result<void> DnnlKernel::launch(const Pointers& pointers) {

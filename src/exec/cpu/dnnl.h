@@ -41,8 +41,8 @@ dnnl::memory::desc desc_of(const Dims& dims, int32_t layout);
 dnnl::memory::desc plain(const std::vector<int64_t>& dims);
 
 // Primitives with the values that they read and write. One, for most steps; where the models of a value are
-// worked on one after another, chains of them: those of a chain run in order, chains do not touch each other's
-// outputs.
+// worked on one after another, chains of them: those of a chain run in order, chains do not touch each
+// other's outputs.
 class DnnlKernel final : public Kernel {
  public:
   // `small`: made, and to be run, on one thread (parallel.h).
@@ -63,14 +63,18 @@ class DnnlKernel final : public Kernel {
     ValueIndex value;
     uint64_t offset;
     dnnl::memory memory;
+    std::byte* at;  // what the memory points to
   };
   struct Launch {
     dnnl::primitive primitive;
     std::vector<Operand> operands;
-    std::unordered_map<int, dnnl::memory> arguments;
+    std::vector<dnnl::memory> fixed;
+    std::vector<dnnl_exec_arg_t> arguments;  // of the two above, and the scratchpad
     dnnl::memory scratchpad;
+    std::byte* scratchpad_at = nullptr;
     bool has_scratchpad = false;
   };
+  static void add_argument(Launch& launch, int argument, const dnnl::memory& memory);
   Result<void> run(Launch& launch, const Pointers& pointers, std::byte* scratchpad);
 
   Device& device_;
@@ -83,8 +87,8 @@ class DnnlKernel final : public Kernel {
 
 // The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them
 // with bind_epilogue after it has made the kernel. `dims`: the output as the primitive sees it (MatMul folds
-// its batch; where the models' pieces of a models-first value are worked on one after another, `dims` are those
-// of one of `models` pieces).
+// its batch; where the models' pieces of a models-first value are worked on one after another, `dims` are
+// those of one of `models` pieces).
 struct Epilogue {
   dnnl::primitive_attr attributes;
   struct Operand {
@@ -126,8 +130,8 @@ using KernelResult = Result<std::unique_ptr<Kernel>>;
 
 // Convolutions and pools in the layouts of their values.
 bool accepts_conv(const ExecPlan& plan, const Step& step);
-// Whether make_conv takes the step with its output in that models-first layout: the input then is in it, too, or,
-// for a dense convolution, channels-last.
+// Whether make_conv takes the step with its output in that models-first layout: the input then is in it, too,
+// or, for a dense convolution, channels-last.
 bool takes_models_first(const ExecPlan& plan, const Step& step, int32_t layout);
 int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& step);
 KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step);

@@ -17,7 +17,8 @@ bool is_pool(const Step& step) { return step.op.ends_with("MaxPool") || step.op.
 
 class Finder {
  public:
-  explicit Finder(ExecPlan& plan) : plan_(plan), producer_(plan.values.size(), -1), leader_(plan.values.size()) {
+  explicit Finder(ExecPlan& plan)
+      : plan_(plan), producer_(plan.values.size(), -1), leader_(plan.values.size()) {
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       for (ValueIndex v : plan.steps[i].outputs) {
         if (v != kAbsent) producer_[at(v)] = static_cast<int32_t>(i);
@@ -117,8 +118,7 @@ class Finder {
     const Dims &in_channels = unfolds ? a : b, &in_batch = unfolds ? b : a;
     const int64_t batch = in_channels[0], models = in_batch[0] / batch;
     if (models * batch != in_batch[0] || models * in_batch[1] != in_channels[1]) return 0;
-    const std::pair<int64_t, int64_t> wanted =
-        unfolds ? std::pair(batch, models) : std::pair(models, batch);
+    const std::pair<int64_t, int64_t> wanted = unfolds ? std::pair(batch, models) : std::pair(models, batch);
     const bool same_order = exchange ? *exchange == wanted : batch == 1;
     return same_order ? static_cast<int32_t>(models) : 0;
   }
@@ -162,9 +162,9 @@ class Finder {
     for (size_t i = plan_.steps.size(); i-- > 0;) {
       Step& step = plan_.steps[i];
       const bool moves = step.kind == StepKind::kView || step.op == "Transpose";
-      const bool is_needed = !moves || std::any_of(step.outputs.begin(), step.outputs.end(), [&](ValueIndex v) {
-        return v != kAbsent && is_read[at(v)];
-      });
+      const bool is_needed =
+          !moves || std::any_of(step.outputs.begin(), step.outputs.end(),
+                                [&](ValueIndex v) { return v != kAbsent && is_read[at(v)]; });
       if (!is_needed) continue;
       for (const std::vector<ValueIndex>* list : {&step.inputs, &step.captures}) {
         for (ValueIndex v : *list) {
