@@ -64,9 +64,11 @@ struct Step {
   std::string op;         // ONNX operator, "Elementwise" or "Reorder"
   NodeId node = kNoNode;  // carries the attributes; kNoNode for those two
   std::vector<ValueIndex>
-      inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ...
+      inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ..., then parts
   std::vector<ValueIndex> outputs;
-  int32_t node_inputs = 0;    // how many of `inputs` are the node's own
+  int32_t node_inputs = 0;  // how many of `inputs` are the node's own
+  int32_t parts =
+      1;  // Conv: the image is input 0 and the last parts - 1, side by side in each model's channels
   Program program;            // Elementwise: the work; others: the epilogue (empty code: none)
   std::vector<NodeId> nodes;  // all nodes that run here, in order
   std::vector<ValueIndex>

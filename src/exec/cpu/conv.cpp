@@ -2,7 +2,8 @@
 //
 // Convolutions whose output is models-first run model by model, each on dense channels-last images: oneDNN's
 // convolutions take no other strides (they fall back to plain loops), and one launch more costs a third of a
-// microsecond, less than a copy of the images.
+// microsecond, less than a copy of the images. Likewise the parts of a channel Concat (concat_parts.h): a
+// launch each, that adds to the one before.
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
@@ -35,6 +36,19 @@ std::vector<int64_t> minus_one(std::vector<int64_t> values) {
 // The bias as the primitive takes it: a vector, absent when the node has none.
 ValueIndex bias_of(const Step& step) { return step.node_inputs > 2 ? step.inputs[2] : kAbsent; }
 
+// What the node reads as one image: the values, and the dims of the whole.
+std::vector<ValueIndex> image_parts(const Step& step) {
+  std::vector<ValueIndex> parts = {step.inputs[0]};
+  parts.insert(parts.end(), step.inputs.end() - (step.parts - 1), step.inputs.end());
+  return parts;
+}
+Dims image_dims(const ExecPlan& plan, const Step& step) {
+  Dims dims = plan.value(step.inputs[0]).dims;
+  for (auto part = step.inputs.end() - (step.parts - 1); part != step.inputs.end(); ++part)
+    dims[1] += plan.value(*part).dims[1];
+  return dims;
+}
+
 struct ConvShapes {
   Window window;
   Dims weight;                          // [G,] O, I, k... as oneDNN wants them
@@ -45,7 +59,7 @@ struct ConvShapes {
 Result<ConvShapes> conv_shapes(const ExecPlan& plan, const Step& step, int64_t models) {
   const Dims& weight = plan.value(step.inputs[1]).dims;
   ConvShapes shapes;
-  MTS_ASSIGN(shapes.window, window_of(plan.graph->node(step.node), plan.value(step.inputs[0]).dims, weight));
+  MTS_ASSIGN(shapes.window, window_of(plan.graph->node(step.node), image_dims(plan, step), weight));
   shapes.window.groups = std::max<int64_t>(1, shapes.window.groups / models);
   const int64_t groups = shapes.window.groups, outer = weight[0] / models;
   const std::vector<int64_t> strides = row_major_strides(weight);
@@ -141,12 +155,13 @@ Prepared describe(Device& device, Algorithm algorithm, const ConvShapes& shapes,
 
 // `input`, `output`: dims of what one launch works on, in `layout`.
 Prepared describe(Device& device, const ExecPlan& plan, const Step& step, const ConvShapes& shapes,
-                  const Epilogue& epilogue, const Dims& input, const Dims& output, int32_t layout) {
+                  const Epilogue& epilogue, const Dims& input, const Dims& output, int32_t layout,
+                  bool with_bias = true) {
   const memory::desc weight =
       plan.value(step.inputs[1]).is_constant()
           ? memory::desc(shapes.weight, memory::data_type::f32, memory::format_tag::any)
           : memory::desc(shapes.weight, memory::data_type::f32, shapes.weight_strides);
-  const memory::desc bias = bias_of(step) == kAbsent ? memory::desc() : plain({output[1]});
+  const memory::desc bias = !with_bias || bias_of(step) == kAbsent ? memory::desc() : plain({output[1]});
   const memory::desc source = desc_of(input, layout), target = desc_of(output, layout);
   if (shapes.window.transposed) {
     return describe<dnnl::deconvolution_forward>(device, dnnl::algorithm::deconvolution_direct, shapes,
@@ -186,7 +201,7 @@ int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& 
   if (!shapes) return kRowMajor;
   const SmallWork scope(SmallWork::is_small(operations(plan, step)));
   try {
-    const Dims &input = plan.value(step.inputs[0]).dims, &output = plan.value(step.outputs[0]).dims;
+    const Dims input = image_dims(plan, step), &output = plan.value(step.outputs[0]).dims;
     const Epilogue epilogue = epilogue_of(plan, step, output, kChannelsLast, 1);
     const Prepared prepared = describe(device, plan, step, *shapes, epilogue, input, output, kChannelsLast);
     return prepared.implementation.starts_with("ref") ? kRowMajor : kChannelsLast;
@@ -195,43 +210,130 @@ int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& 
   }
 }
 
+// ---- the launches of a step
+
+namespace {
+
+// How a step runs: for each of `models`, one launch a part of the image, each adding to the one before.
+struct Launches {
+  int64_t models = 1;
+  bool one_source = false;  // the models read one image
+  int32_t layout = kRowMajor;
+  Dims output;                     // of a model
+  std::vector<Dims> inputs;        // of a model, a part each
+  std::vector<ConvShapes> shapes;  // a part each
+  std::vector<uint64_t> weights;   // where a part's columns begin in a model's weights, in bytes
+};
+
+// `channels`: of the parts, a model.
+Result<Launches> launches_of(const ExecPlan& plan, const Step& step, int32_t layout,
+                             const std::vector<int64_t>& channels) {
+  Launches run;
+  run.models = is_models_first(layout) ? layout : 1;
+  run.one_source = groups_of(plan, step) == 1;
+  run.layout = run.models > 1 ? kChannelsLast : layout;
+  run.output = plan.value(step.outputs[0]).dims;
+  run.output[1] /= run.models;
+  MTS_ASSIGN(const ConvShapes whole, conv_shapes(plan, step, run.models));
+  int64_t first = 0;
+  for (int64_t part : channels) {
+    Dims input = plan.value(step.inputs[0]).dims;
+    input[1] = part;
+    run.inputs.push_back(std::move(input));
+    run.shapes.push_back(whole);
+    run.weights.push_back(0);
+    if (channels.size() == 1) break;
+    run.shapes.back().weight[1] = part;  // [O, I, k...]: one group
+    run.weights.back() = static_cast<uint64_t>(first * whole.weight_strides[1]) * sizeof(float);
+    first += part;
+  }
+  return run;
+}
+
+Result<Launches> launches_of(const ExecPlan& plan, const Step& step) {
+  const int32_t layout = layout_between(plan.value(step.inputs[0]), plan.value(step.outputs[0]));
+  const int64_t shares = is_models_first(layout) && groups_of(plan, step) > 1 ? layout : 1;
+  std::vector<int64_t> channels;
+  for (ValueIndex part : image_parts(step)) channels.push_back(plan.value(part).dims[1] / shares);
+  return launches_of(plan, step, layout, channels);
+}
+
+// A primitive a part: the first has the bias, the last the epilogue.
+struct PreparedParts {
+  std::vector<Prepared> parts;
+  Epilogue epilogue;
+};
+
+PreparedParts prepare_parts(Device& device, const ExecPlan& plan, const Step& step, const Launches& run) {
+  PreparedParts result;
+  for (size_t i = 0; i < run.inputs.size(); ++i) {
+    const bool is_last = i + 1 == run.inputs.size();
+    const Epilogue epilogue =
+        is_last ? epilogue_of(plan, step, run.output, run.layout, 1, run.models, i > 0) : plain_sum(i > 0);
+    result.parts.push_back(
+        describe(device, plan, step, run.shapes[i], epilogue, run.inputs[i], run.output, run.layout, i == 0));
+    if (is_last) result.epilogue = epilogue;
+  }
+  return result;
+}
+
+}  // namespace
+
+bool convolves_parts(Device& device, const ExecPlan& plan, const Step& step,
+                     const std::vector<int64_t>& channels) {
+  const auto models = static_cast<int32_t>(groups_of(plan, step));
+  const auto run = launches_of(plan, step, models > 1 ? models : kChannelsLast, channels);
+  if (!run) return false;
+  const SmallWork scope(SmallWork::is_small(operations(plan, step)));
+  try {
+    const PreparedParts prepared = prepare_parts(device, plan, step, *run);
+    return std::none_of(prepared.parts.begin(), prepared.parts.end(),
+                        [](const Prepared& part) { return part.implementation.starts_with("ref"); });
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
 KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step) {
   return guarded(plan, step, [&]() -> KernelResult {
-    const int32_t layout = layout_between(plan.value(step.inputs[0]), plan.value(step.outputs[0]));
-    const int64_t models = is_models_first(layout) ? layout : 1;
-    const bool one_source = groups_of(plan, step) == 1;
-    MTS_ASSIGN(const ConvShapes shapes, conv_shapes(plan, step, models));
-    // What one launch works on.
-    Dims input = plan.value(step.inputs[0]).dims, output = plan.value(step.outputs[0]).dims;
-    if (!one_source) input[1] /= models;
-    output[1] /= models;
-    const int32_t dense = models > 1 ? kChannelsLast : layout;
-    const Epilogue epilogue = epilogue_of(plan, step, output, dense, 1, models);
+    MTS_ASSIGN(const Launches run, launches_of(plan, step));
     const int64_t work = operations(plan, step);
     const int threads = omp_get_max_threads();
-    const bool side_by_side = threads > 1 && models >= threads && !SmallWork::is_small(work);
-    const bool small = side_by_side || SmallWork::is_small(work / models);
+    const bool side_by_side = threads > 1 && run.models >= threads && !SmallWork::is_small(work);
+    const bool small = side_by_side || SmallWork::is_small(work / run.models);
     const SmallWork scope(small);
-    const Prepared prepared = describe(device, plan, step, shapes, epilogue, input, output, dense);
-    auto kernel = std::make_unique<DnnlKernel>(device, prepared.primitive, prepared.scratchpad, small);
-    const memory::desc given(shapes.weight, memory::data_type::f32, shapes.weight_strides);
-    for (int64_t model = 0; model < models; ++model) {
-      if (model > 0) kernel->add(prepared.primitive, prepared.scratchpad, true);
-      const auto at = static_cast<uint64_t>(model);
-      kernel->bind(DNNL_ARG_SRC, step.inputs[0], prepared.source, one_source ? 0 : at * float_bytes(input));
-      const uint64_t weight = at * float_bytes(shapes.weight);
-      if (plan.value(step.inputs[1]).is_constant()) {
-        bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], given, prepared.weight, 1.f,
-                      weight);
-      } else {
-        kernel->bind(DNNL_ARG_WEIGHTS, step.inputs[1], given, weight);
+    const PreparedParts prepared = prepare_parts(device, plan, step, run);
+    const std::vector<ValueIndex> parts = image_parts(step);
+    const bool is_constant = plan.value(step.inputs[1]).is_constant();
+    const auto a_model = static_cast<uint64_t>(
+        byte_size(DType::kFloat32, element_count(plan.value(step.inputs[1]).dims) / run.models));
+    std::unique_ptr<DnnlKernel> kernel;
+    for (uint64_t model = 0; model < static_cast<uint64_t>(run.models); ++model) {
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const Prepared& part = prepared.parts[i];
+        if (kernel == nullptr) {
+          kernel = std::make_unique<DnnlKernel>(device, part.primitive, part.scratchpad, small);
+        } else {
+          kernel->add(part.primitive, part.scratchpad, i == 0);
+        }
+        kernel->bind(DNNL_ARG_SRC, parts[i], part.source,
+                     run.one_source ? 0 : model * float_bytes(run.inputs[i]));
+        const ConvShapes& shapes = run.shapes[i];
+        const memory::desc given(shapes.weight, memory::data_type::f32, shapes.weight_strides);
+        const uint64_t weight = model * a_model + run.weights[i];
+        if (is_constant) {
+          bind_constant(*kernel, DNNL_ARG_WEIGHTS, device, plan, step.inputs[1], given, part.weight, 1.f,
+                        weight);
+        } else {
+          kernel->bind(DNNL_ARG_WEIGHTS, step.inputs[1], given, weight);
+        }
+        if (i == 0 && bias_of(step) != kAbsent) {
+          kernel->bind(DNNL_ARG_BIAS, bias_of(step), part.bias,
+                       model * static_cast<uint64_t>(run.output[1]) * sizeof(float));
+        }
+        kernel->bind(DNNL_ARG_DST, step.outputs[0], part.output, model * float_bytes(run.output));
+        if (i + 1 == parts.size()) bind_epilogue(*kernel, prepared.epilogue, static_cast<int64_t>(model));
       }
-      if (bias_of(step) != kAbsent) {
-        kernel->bind(DNNL_ARG_BIAS, bias_of(step), prepared.bias,
-                     at * static_cast<uint64_t>(output[1]) * sizeof(float));
-      }
-      kernel->bind(DNNL_ARG_DST, step.outputs[0], prepared.output, at * float_bytes(output));
-      bind_epilogue(*kernel, epilogue, model);
     }
     if (side_by_side) kernel->run_side_by_side(threads);
     return kernel;

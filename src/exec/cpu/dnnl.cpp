@@ -207,9 +207,10 @@ bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex
 }
 
 Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
-                     size_t channel_axis, int64_t models) {
+                     size_t channel_axis, int64_t models, bool adds) {
   Epilogue result;
   dnnl::post_ops ops;
+  if (adds) ops.append_sum();
   for (const Instruction& instruction : step.program.code) {
     if (!is_binary(instruction.op)) {
       const Eltwise eltwise = *eltwise_of(instruction);
@@ -249,6 +250,15 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
     ops.append_binary(*binary_of(instruction.op), desc);
     result.operands.push_back({argument, operand, desc, element_count(value.dims) == 1});
   }
+  result.attributes.set_post_ops(ops);
+  result.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return result;
+}
+
+Epilogue plain_sum(bool adds) {
+  Epilogue result;
+  dnnl::post_ops ops;
+  if (adds) ops.append_sum();
   result.attributes.set_post_ops(ops);
   result.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return result;

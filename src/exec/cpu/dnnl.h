@@ -99,8 +99,10 @@ struct Epilogue {
   };
   std::vector<Operand> operands;
 };
+// `adds`: to what the output holds before.
 Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
-                     size_t channel_axis, int64_t models = 1);
+                     size_t channel_axis, int64_t models = 1, bool adds = false);
+Epilogue plain_sum(bool adds);  // nothing but that
 void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue, int64_t model = 0);
 // Whether the instruction can be a post-op of a primitive with this output.
 // Besides whole outputs, scalars and one value a channel.
@@ -133,6 +135,10 @@ bool accepts_conv(const ExecPlan& plan, const Step& step);
 // Whether make_conv takes the step with its output in that models-first layout: the input then is in it, too,
 // or, for a dense convolution, channels-last.
 bool takes_models_first(const ExecPlan& plan, const Step& step, int32_t layout);
+// Whether there are kernels that add up the convolutions of an image's parts, of so many channels (a model).
+// Precondition: one group (a model).
+bool convolves_parts(Device& device, const ExecPlan& plan, const Step& step,
+                     const std::vector<int64_t>& channels);
 int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& step);
 KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step);
 bool accepts_pool(const ExecPlan& plan, const Step& step);

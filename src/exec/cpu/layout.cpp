@@ -1,5 +1,6 @@
 #include "exec/cpu/layout.h"
 
+#include "exec/cpu/concat_parts.h"
 #include "exec/cpu/models.h"
 #include "exec/geometry.h"
 
@@ -16,6 +17,7 @@ class LayoutChooser {
 
   void run() {
     models_ = find_model_moves(plan_);
+    read_concat_parts(device_, plan_, models_);
     std::vector<Step> steps = std::move(plan_.steps);
     plan_.steps.clear();
     for (Step& step : steps) {
@@ -23,7 +25,8 @@ class LayoutChooser {
       plan_.steps.push_back(std::move(step));
     }
     for (ValueIndex& output : plan_.outputs) output = copies_.as(output, kRowMajor);
-    const int32_t most = std::max(kChannelsLast, *std::max_element(models_.begin(), models_.end()));
+    int32_t most = kChannelsLast;
+    for (int32_t models : models_) most = std::max(most, models);
     plan_.layouts.clear();
     for (int32_t i = 0; i <= most; ++i) plan_.layouts.push_back(layout_name(i));
   }
@@ -86,9 +89,11 @@ class LayoutChooser {
       if (plan_.graph->node(step.node).int_or("group", 1) > 1) source = models;
     }
     convert(step.inputs[0], source);
+    const size_t whole = step.inputs.size() + 1 - static_cast<size_t>(step.parts);
+    for (size_t i = whole; i < step.inputs.size(); ++i) convert(step.inputs[i], source);
     for (int32_t i = 1; i < step.node_inputs; ++i) convert(step.inputs[static_cast<size_t>(i)], kRowMajor);
     set(step.outputs[0], wanted);
-    for (size_t i = static_cast<size_t>(step.node_inputs); i < step.inputs.size(); ++i) {
+    for (size_t i = static_cast<size_t>(step.node_inputs); i < whole; ++i) {
       if (dims(step.inputs[i]) == dims(step.outputs[0])) convert(step.inputs[i], layout(step.outputs[0]));
     }
   }
