@@ -50,20 +50,29 @@ void copy_tiled(T* to, const T* from, const Axis& rows, const Axis& columns) {
   }
 }
 
-// Contiguous rows that are a step apart on either side. Short ones (a pixel's channels) in blocks of fixed
-// size: a call of memcpy takes longer than they do.
+// Fewer than a call of memcpy is worth; the last block ends with the bytes, over what is copied already.
+template <size_t kBlock>
+void copy_blocks(std::byte* to, const std::byte* from, size_t bytes) {
+  for (size_t done = 0; done + kBlock < bytes; done += kBlock) std::memcpy(to + done, from + done, kBlock);
+  std::memcpy(to + bytes - kBlock, from + bytes - kBlock, kBlock);
+}
+
+// Contiguous rows, such as the channels of pixels, that are a step apart on either side.
 template <class T>
 void copy_rows(T* to, const T* from, const Axis& rows, int64_t n) {
-  constexpr size_t kLong = 1024, kBlock = 64;
+  constexpr size_t kLong = 1024, kWide = 64, kNarrow = 16;
   const size_t bytes = static_cast<size_t>(n) * sizeof(T);
   for (int64_t r = 0; r < rows.extent; ++r) {
-    auto* const target = reinterpret_cast<std::byte*>(to + r * rows.strides[0]);
-    const auto* const source = reinterpret_cast<const std::byte*>(from + r * rows.strides[1]);
-    size_t done = 0;
-    if (bytes < kLong) {
-      for (; done + kBlock <= bytes; done += kBlock) std::memcpy(target + done, source + done, kBlock);
-      for (; done + sizeof(T) <= bytes; done += sizeof(T))
-        std::memcpy(target + done, source + done, sizeof(T));
+    T* const target = to + r * rows.strides[0];
+    const T* const source = from + r * rows.strides[1];
+    if (bytes < kNarrow) {
+      for (int64_t i = 0; i < n; ++i) target[i] = source[i];
+    } else if (bytes < kWide) {
+      copy_blocks<kNarrow>(reinterpret_cast<std::byte*>(target), reinterpret_cast<const std::byte*>(source),
+                           bytes);
+    } else if (bytes < kLong) {
+      copy_blocks<kWide>(reinterpret_cast<std::byte*>(target), reinterpret_cast<const std::byte*>(source),
+                         bytes);
     } else {
       std::memcpy(target, source, bytes);
     }
