@@ -165,6 +165,48 @@ TEST(Views, FanOutMovesIntoTheBatch) {
   }
 }
 
+// ---- sums
+
+// The convolution that adds, and whether its output lies where the other addend did.
+bool adds_in_place(const ExecPlan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(),
+                     [&](const Step& step) { return exec::adds_in_place(plan, step); });
+}
+
+TEST(Views, ASumIsAddedInPlace) {
+  for (int kernel : {1, 3}) {
+    Net net;
+    const ValueId x = net.input({2, 8, 9, 7}), y = net.conv(x, 8, 16, kernel);
+    net.output(net.node("Relu", {net.node("Add", {net.conv(x, 8, 16, kernel), y})}));
+    EXPECT_TRUE(adds_in_place(net.plan())) << to_string(net.plan());
+    net.check("convolutions");
+  }
+  Net net;
+  const ValueId x = net.input({2, 6, 8}), y = net.node("MatMul", {x, net.weight({8, 5})});
+  net.output(net.node("Relu", {net.node("Add", {net.node("MatMul", {x, net.weight({8, 5})}), y})}));
+  EXPECT_TRUE(adds_in_place(net.plan())) << to_string(net.plan());
+  net.check("products");
+}
+
+// Whatever else needs the addend keeps it.
+TEST(Views, AnAddendThatIsNeededStays) {
+  for (int reader = 0; reader < 6; ++reader) {
+    Net net;
+    const ValueId x = net.input({1, 8, 9, 7}), y = net.conv(x, 8, 8);
+    ValueId other = net.conv(x, 8, 8);
+    if (reader == 0) other = net.conv(y, 8, 8);  // the convolution reads what it adds to
+    if (reader == 1) net.output(y);
+    ValueId sum = net.node("Add", {other, y});
+    if (reader == 2) sum = net.node("Mul", {sum, y});
+    if (reader == 3) net.output(net.node("MaxPool", {y}, {{"kernel_shape", std::vector<int64_t>{2, 2}}}));
+    if (reader == 4) net.output(net.node("Reshape", {y, net.shape({8, 63})}));
+    if (reader == 5) sum = net.node("Concat", {sum, y}, {{"axis", int64_t{0}}});
+    net.output(sum);
+    EXPECT_FALSE(adds_in_place(net.plan())) << reader << "\n" << to_string(net.plan());
+    net.check("reader " + std::to_string(reader));
+  }
+}
+
 // ---- random regions
 
 struct Image {

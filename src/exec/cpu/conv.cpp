@@ -268,8 +268,8 @@ PreparedParts prepare_parts(Device& device, const ExecPlan& plan, const Step& st
   PreparedParts result;
   for (size_t i = 0; i < run.inputs.size(); ++i) {
     const bool is_last = i + 1 == run.inputs.size();
-    const Epilogue epilogue =
-        is_last ? epilogue_of(plan, step, run.output, run.layout, 1, run.models, i > 0) : plain_sum(i > 0);
+    const Epilogue epilogue = is_last ? epilogue_of(plan, step, run.output, run.layout, 1, run.models, i > 0)
+                                      : plain_sum(i > 0 || adds_in_place(plan, step));
     result.parts.push_back(
         describe(device, plan, step, run.shapes[i], epilogue, run.inputs[i], run.output, run.layout, i == 0));
     if (is_last) result.epilogue = epilogue;

@@ -210,8 +210,10 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
                      size_t channel_axis, int64_t models, bool adds) {
   Epilogue result;
   dnnl::post_ops ops;
-  if (adds) ops.append_sum();
-  for (const Instruction& instruction : step.program.code) {
+  const bool in_place = adds_in_place(plan, step);
+  if (adds || in_place) ops.append_sum();
+  for (size_t i = in_place ? 1 : 0; i < step.program.code.size(); ++i) {
+    const Instruction& instruction = step.program.code[i];
     if (!is_binary(instruction.op)) {
       const Eltwise eltwise = *eltwise_of(instruction);
       ops.append_eltwise(eltwise.algorithm, eltwise.alpha, eltwise.beta);

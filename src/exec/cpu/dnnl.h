@@ -99,7 +99,8 @@ struct Epilogue {
   };
   std::vector<Operand> operands;
 };
-// `adds`: to what the output holds before.
+// `adds`: to what the output holds before; where the output took the place of what the epilogue adds first,
+// that is the adding.
 Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
                      size_t channel_axis, int64_t models = 1, bool adds = false);
 Epilogue plain_sum(bool adds);  // nothing but that

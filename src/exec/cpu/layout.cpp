@@ -25,6 +25,7 @@ class LayoutChooser {
       plan_.steps.push_back(std::move(step));
     }
     for (ValueIndex& output : plan_.outputs) output = copies_.as(output, kRowMajor);
+    for (Step& step : plan_.steps) find_sum(step);
     int32_t most = kChannelsLast;
     for (int32_t models : models_) most = std::max(most, models);
     plan_.layouts.clear();
@@ -144,6 +145,20 @@ class LayoutChooser {
     convert(step.inputs[0], kChannelsLast);
     for (size_t i = 1; i < step.inputs.size(); ++i) convert(step.inputs[i], kRowMajor);
     for (ValueIndex part : step.outputs) set(part, kChannelsLast);
+  }
+
+  // A convolution or product that is added to another value: it may add where that one lies.
+  void find_sum(Step& step) const {
+    if (step.op != "Conv" && step.op != "MatMul" && step.op != "Gemm") return;
+    if (step.kind != StepKind::kKernel || step.program.code.empty()) return;
+    const Instruction& first = step.program.code[0];
+    if (first.op != ElementOp::kAdd || first.a != 0) return;
+    const int32_t operand = step.node_inputs + first.b - 1;
+    const PlanValue& added = plan_.value(step.inputs[static_cast<size_t>(operand)]);
+    const PlanValue& output = plan_.value(step.outputs[0]);
+    if (added.dims == output.dims && added.layout == output.layout && added.dtype == output.dtype &&
+        !added.is_constant())
+      step.adds_to = operand;
   }
 
   void convert(ValueIndex& v, int32_t wanted) {
