@@ -1,4 +1,4 @@
-// Conv, ConvTranspose and pools with oneDNN.
+// Conv and ConvTranspose with oneDNN.
 //
 // Convolutions whose output is models-first run model by model, each on dense channels-last images: oneDNN's
 // convolutions take no other strides (they fall back to plain loops), and one launch more costs a third of a
@@ -6,6 +6,7 @@
 // launch each, that adds to the one before.
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/parallel.h"
+#include "exec/cpu/window.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -17,21 +18,6 @@ namespace mts::exec {
 namespace {
 
 using dnnl::memory;
-
-bool is_float(const ExecPlan& plan, const Step& step) {
-  const auto all = [&](const std::vector<ValueIndex>& values) {
-    return std::all_of(values.begin(), values.end(),
-                       [&](ValueIndex v) { return v == kAbsent || plan.value(v).dtype == DType::kFloat32; });
-  };
-  return all(step.inputs) && all(step.outputs);
-}
-
-bool is_empty(const Dims& dims) { return element_count(dims) == 0; }
-
-std::vector<int64_t> minus_one(std::vector<int64_t> values) {
-  for (int64_t& v : values) --v;
-  return values;
-}
 
 // The bias as the primitive takes it: a vector, absent when the node has none.
 ValueIndex bias_of(const Step& step) { return step.node_inputs > 2 ? step.inputs[2] : kAbsent; }
@@ -85,21 +71,6 @@ Result<ConvShapes> conv_shapes(const ExecPlan& plan, const Step& step, int64_t m
 
 int64_t groups_of(const ExecPlan& plan, const Step& step) {
   return plan.graph->node(step.node).int_or("group", 1);
-}
-
-// The end padding that makes the primitive's formula give the output that ONNX wants.
-std::vector<int64_t> end_padding(const Window& w, const Dims& input) {
-  std::vector<int64_t> pads = w.pads_end;
-  if (w.transposed) {
-    // Output padding: the formula of the transposed convolution with a smaller end.
-    for (size_t i = 0; i < pads.size(); ++i) pads[i] -= w.output_padding[i];
-    return pads;
-  }
-  for (size_t i = 0; i < pads.size(); ++i) {
-    const int64_t reach = (w.kernel[i] - 1) * w.dilations[i] + 1;
-    pads[i] = (w.output[i] - 1) * w.strides[i] + reach - input[i + 2] - w.pads_begin[i];
-  }
-  return pads;
 }
 
 // Multiplications and additions.
@@ -336,75 +307,6 @@ KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step) {
       }
     }
     if (side_by_side) kernel->run_side_by_side(threads);
-    return kernel;
-  });
-}
-
-bool accepts_pool(const ExecPlan& plan, const Step& step) {
-  const bool global = step.op == "GlobalAveragePool" || step.op == "GlobalMaxPool";
-  if (!global && step.op != "MaxPool" && step.op != "AveragePool") return false;
-  if (!is_float(plan, step) || step.outputs.size() != 1) return false;
-  const PlanValue& input = plan.value(step.inputs[0]);
-  if (input.dims.size() < 3 || input.dims.size() > 5 || is_empty(input.dims) ||
-      is_empty(plan.value(step.outputs[0]).dims))
-    return false;
-  if (global) return true;
-  const Node& node = plan.graph->node(step.node);
-  const auto window = window_of(node, input.dims, {});
-  if (!window) return false;
-  const std::vector<int64_t> end = end_padding(*window, input.dims);
-  for (size_t i = 0; i < end.size(); ++i) {
-    // A window that sticks out beyond the padding divides by fewer elements than oneDNN would count.
-    if (step.op == "AveragePool" && node.int_or("count_include_pad", 0) != 0 && end[i] > window->pads_end[i])
-      return false;
-    // Every window must hold an element.
-    const int64_t reach = (window->kernel[i] - 1) * window->dilations[i] + 1;
-    if (window->pads_begin[i] >= reach || end[i] >= reach) return false;
-    if (window->dilations[i] != 1 && (window->pads_begin[i] > 0 || end[i] > 0)) return false;
-  }
-  return true;
-}
-
-KernelResult make_pool(Device& device, const ExecPlan& plan, const Step& step) {
-  return guarded(plan, step, [&]() -> KernelResult {
-    const PlanValue& input = plan.value(step.inputs[0]);
-    const PlanValue& output = plan.value(step.outputs[0]);
-    const bool is_max = step.op == "MaxPool" || step.op == "GlobalMaxPool";
-    const Node& node = plan.graph->node(step.node);
-    Window window;
-    if (step.op.starts_with("Global")) {
-      window.kernel.assign(input.dims.begin() + 2, input.dims.end());
-      const size_t spatial = window.kernel.size();
-      window.strides = window.dilations = window.output = std::vector<int64_t>(spatial, 1);
-      window.pads_begin = window.pads_end = std::vector<int64_t>(spatial, 0);
-    } else {
-      MTS_ASSIGN(window, window_of(node, input.dims, {}));
-    }
-    const auto algorithm = is_max ? dnnl::algorithm::pooling_max
-                           : node.int_or("count_include_pad", 0) != 0
-                               ? dnnl::algorithm::pooling_avg_include_padding
-                               : dnnl::algorithm::pooling_avg_exclude_padding;
-    const int32_t layout = layout_between(input, output);
-    const int64_t models = is_models_first(layout) ? layout : 1;
-    // Models-first is channels-last of the models one after another in the batch.
-    const auto seen = [&](Dims dims) {
-      dims[0] *= models;
-      dims[1] /= models;
-      return desc_of(dims, models > 1 ? kChannelsLast : layout);
-    };
-    const memory::desc source = seen(input.dims), target = seen(output.dims);
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const bool small = SmallWork::is_small(8 * element_count(input.dims));
-    const SmallWork scope(small);
-    const dnnl::pooling_forward::primitive_desc descriptor(
-        device.engine, dnnl::prop_kind::forward_inference, algorithm, source, target, window.strides,
-        window.kernel, minus_one(window.dilations), window.pads_begin, end_padding(window, input.dims),
-        attributes);
-    auto kernel = std::make_unique<DnnlKernel>(device, dnnl::pooling_forward(descriptor),
-                                               descriptor.scratchpad_desc(), small);
-    kernel->bind(DNNL_ARG_SRC, step.inputs[0], source);
-    kernel->bind(DNNL_ARG_DST, step.outputs[0], target);
     return kernel;
   });
 }
