@@ -1,6 +1,7 @@
 // Roots, views, liveness and placement (see compile.h and plan.h).
 #include "exec/compile.h"
 #include "exec/geometry.h"
+#include "exec/layout.h"
 #include "exec/memory.h"
 
 #include <algorithm>
@@ -26,7 +27,8 @@ class MemoryAssigner {
     for (PlanValue& value : plan_.values) {
       if (value.is_constant()) value.root = add_root(Storage::kConstant, value.constant, value.bytes);
     }
-    for (Step& step : plan_.steps) assign_outputs(step);
+    find_last_reads();
+    for (size_t i = 0; i < plan_.steps.size(); ++i) assign_outputs(plan_.steps[i], static_cast<int32_t>(i));
     for (ValueIndex output : plan_.outputs) {
       Root& root = plan_.roots[static_cast<size_t>(plan_.value(output).root)];
       if (root.storage == Storage::kArena) root.storage = Storage::kOutput;
@@ -41,7 +43,45 @@ class MemoryAssigner {
     return static_cast<int32_t>(plan_.roots.size() - 1);
   }
 
-  void assign_outputs(Step& step) {
+  void find_last_reads() {
+    last_read_.assign(plan_.values.size(), -1);
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      for (const std::vector<ValueIndex>* list : {&plan_.steps[i].inputs, &plan_.steps[i].captures}) {
+        for (ValueIndex v : *list) {
+          if (v != kAbsent) last_read_[static_cast<size_t>(v)] = static_cast<int32_t>(i);
+        }
+      }
+    }
+    for (ValueIndex v : plan_.outputs)
+      last_read_[static_cast<size_t>(v)] = std::numeric_limits<int32_t>::max();
+  }
+
+  // Whether the output may overwrite what the step adds to: that fills a root of the arena alone, and neither
+  // it nor a view of it is read later, or by this step a second time.
+  bool takes_the_place(const Step& step, int32_t index) const {
+    if (step.adds_to < 0) return false;
+    const PlanValue& before = plan_.value(step.inputs[static_cast<size_t>(step.adds_to)]);
+    if (before.root < 0 || before.offset != 0) return false;
+    const Root& root = plan_.roots[static_cast<size_t>(before.root)];
+    if (root.storage != Storage::kArena || root.bytes != before.bytes ||
+        before.bytes != plan_.value(step.outputs[0]).bytes)
+      return false;
+    const auto reads = std::count_if(step.inputs.begin(), step.inputs.end(), [&](ValueIndex v) {
+      return v != kAbsent && plan_.value(v).root == before.root;
+    });
+    if (reads != 1) return false;
+    for (size_t v = 0; v < plan_.values.size(); ++v) {
+      if (plan_.values[v].root == before.root && last_read_[v] > index) return false;
+    }
+    return true;
+  }
+
+  void assign_outputs(Step& step, int32_t index) {
+    if (takes_the_place(step, index)) {
+      const PlanValue& before = plan_.value(step.inputs[static_cast<size_t>(step.adds_to)]);
+      plan_.value(step.outputs[0]).root = before.root;
+      return;
+    }
     if (step.kind == StepKind::kHost) {
       for (ValueIndex output : step.outputs) {
         if (output != kAbsent)
@@ -95,7 +135,7 @@ class MemoryAssigner {
         }
       }
     }
-    if (whole.layout != 0) return *axis == 0;
+    if (whole.layout != 0) return *axis == 0 && !is_models_first(whole.layout);
     return element_count(std::span(whole.dims).first(*axis)) == 1;
   }
 
@@ -186,6 +226,7 @@ class MemoryAssigner {
   }
 
   ExecPlan& plan_;
+  std::vector<int32_t> last_read_;  // the last step that reads a value; -1: none
 };
 
 }  // namespace

@@ -64,9 +64,14 @@ struct Step {
   std::string op;         // ONNX operator, "Elementwise" or "Reorder"
   NodeId node = kNoNode;  // carries the attributes; kNoNode for those two
   std::vector<ValueIndex>
-      inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ...
+      inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ..., then parts
   std::vector<ValueIndex> outputs;
-  int32_t node_inputs = 0;    // how many of `inputs` are the node's own
+  int32_t node_inputs = 0;  // how many of `inputs` are the node's own
+  int32_t parts =
+      1;  // Conv: the image is input 0 and the last parts - 1, side by side in each model's channels
+  // The input that the epilogue adds first and that the output may take the place of, once nothing else reads
+  // it; -1: none. Set by backends whose kernels then add to what lies there.
+  int32_t adds_to = -1;
   Program program;            // Elementwise: the work; others: the epilogue (empty code: none)
   std::vector<NodeId> nodes;  // all nodes that run here, in order
   std::vector<ValueIndex>
@@ -92,6 +97,14 @@ struct ExecPlan {
   PlanValue& value(ValueIndex i) { return values[static_cast<size_t>(i)]; }
   const Root& root_of(ValueIndex i) const { return roots[static_cast<size_t>(value(i).root)]; }
 };
+
+// Whether the step's output took the place of what it adds to. Known once the memory is assigned.
+inline bool adds_in_place(const ExecPlan& plan, const Step& step) {
+  if (step.adds_to < 0) return false;
+  const PlanValue& before = plan.value(step.inputs[static_cast<size_t>(step.adds_to)]);
+  const PlanValue& after = plan.value(step.outputs[0]);
+  return before.root >= 0 && before.root == after.root && before.offset == after.offset;
+}
 
 // One line a step, then the memory: for `inspect`, goldens and debugging.
 std::string to_string(const ExecPlan& plan);

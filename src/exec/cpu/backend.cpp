@@ -74,21 +74,31 @@ class CpuBackend final : public Backend {
  private:
   static Result<std::unique_ptr<Kernel>> prepare_elementwise(const ExecPlan& plan, const Step& step) {
     const PlanValue& output = plan.value(step.outputs[0]);
-    const bool last = output.layout == kChannelsLast;
-    std::vector<std::vector<int64_t>> strides = {strides_of(output.dims, output.layout)};
+    const int32_t layout = output.layout;
+    const int64_t models = is_models_first(layout) ? layout : 1;
+    // Memory order: models outermost, channels innermost.
+    const auto in_order = [&](std::vector<int64_t> v) {
+      if (layout != kRowMajor) std::rotate(v.begin() + 2, v.begin() + 3, v.end());
+      return v;
+    };
+    if (layout == kRowMajor) {
+      std::vector<std::vector<int64_t>> strides = {row_major_strides(output.dims)};
+      for (ValueIndex input : step.inputs)
+        strides.push_back(broadcast_strides(plan.value(input).dims, output.dims));
+      return make_elementwise(step.program, merge_axes(output.dims, strides), step.inputs, step.outputs[0]);
+    }
+    std::vector<std::vector<int64_t>> strides = {in_order(split_strides(output.dims, layout, models))};
     for (ValueIndex input : step.inputs) {
       const PlanValue& value = plan.value(input);
-      strides.push_back(value.dims == output.dims ? strides_of(value.dims, value.layout)
-                                                  : broadcast_strides(value.dims, output.dims));
+      if (value.dims == output.dims) {
+        strides.push_back(in_order(split_strides(value.dims, value.layout, models)));
+        continue;
+      }
+      std::vector<int64_t> broadcast = broadcast_strides(value.dims, output.dims);
+      broadcast.insert(broadcast.begin(), broadcast[1] * (output.dims[1] / models));
+      strides.push_back(in_order(std::move(broadcast)));
     }
-    std::vector<int64_t> dims = output.dims;
-    if (last) {  // memory order: the channels innermost
-      const auto to_back = [](std::vector<int64_t>& v) {
-        std::rotate(v.begin() + 1, v.begin() + 2, v.end());
-      };
-      to_back(dims);
-      for (std::vector<int64_t>& operand : strides) to_back(operand);
-    }
+    const Dims dims = in_order(split_models(output.dims, models));
     return make_elementwise(step.program, merge_axes(dims, strides), step.inputs, step.outputs[0]);
   }
 

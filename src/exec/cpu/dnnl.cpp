@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <omp.h>
+
 namespace mts::exec {
 namespace {
 
@@ -101,6 +103,8 @@ void PackedWeights::keep(const std::string& key, memory packed) {
 }
 
 int32_t layout_between(const PlanValue& input, const PlanValue& output) {
+  if (is_models_first(input.layout) || is_models_first(output.layout))
+    return std::max(input.layout, output.layout);
   const bool any = is_ambiguous(input.dims) && is_ambiguous(output.dims);
   return any || input.layout == kChannelsLast || output.layout == kChannelsLast ? kChannelsLast : kRowMajor;
 }
@@ -114,31 +118,81 @@ memory::desc desc_of(const Dims& dims, int32_t layout) {
 }
 
 DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::desc& scratchpad, bool small)
-    : device_(device), primitive_(std::move(primitive)), workspace_(scratchpad.get_size()), small_(small) {
-  if (workspace_ == 0) return;
-  scratchpad_ = memory(scratchpad, device.engine, nullptr);
-  arguments_[DNNL_ARG_SCRATCHPAD] = scratchpad_;
+    : device_(device), small_(small) {
+  add(std::move(primitive), scratchpad, true);
 }
-void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc) {
+void DnnlKernel::add(dnnl::primitive primitive, const memory::desc& scratchpad, bool starts_chain) {
+  if (starts_chain) chains_.push_back(launches_.size());
+  Launch launch;
+  launch.primitive = std::move(primitive);
+  const uint64_t bytes = scratchpad.get_size();
+  if (bytes != 0) {
+    constexpr uint64_t kAlignment = 64;
+    workspace_ = std::max(workspace_, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    launch.has_scratchpad = true;
+    launch.scratchpad = memory(scratchpad, device_.engine, nullptr);
+    add_argument(launch, DNNL_ARG_SCRATCHPAD, launch.scratchpad);
+  }
+  launches_.push_back(std::move(launch));
+}
+void DnnlKernel::add_argument(Launch& launch, int argument, const memory& memory) {
+  launch.arguments.push_back({argument, memory.get()});
+}
+void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc, uint64_t offset) {
   memory handle(desc, device_.engine, nullptr);
-  arguments_[argument] = handle;
-  operands_.push_back({value, std::move(handle)});
+  add_argument(launches_.back(), argument, handle);
+  launches_.back().operands.push_back({value, offset, std::move(handle), nullptr});
 }
 bool DnnlKernel::reads(ValueIndex value) const {
-  return std::any_of(operands_.begin(), operands_.end(),
-                     [&](const Operand& operand) { return operand.value == value; });
+  return std::any_of(launches_.begin(), launches_.end(), [&](const Launch& launch) {
+    return std::any_of(launch.operands.begin(), launch.operands.end(),
+                       [&](const Operand& operand) { return operand.value == value; });
+  });
 }
-void DnnlKernel::bind(int argument, memory fixed) { arguments_[argument] = std::move(fixed); }
+void DnnlKernel::bind(int argument, memory fixed) {
+  add_argument(launches_.back(), argument, fixed);
+  launches_.back().fixed.push_back(std::move(fixed));
+}
+
+Result<void> DnnlKernel::run(Launch& launch, const Pointers& pointers, std::byte* scratchpad) {
+  // Runs mostly find everything where the last one had it.
+  for (Operand& operand : launch.operands) {
+    std::byte* const at = pointers[operand.value] + operand.offset;
+    if (at == operand.at) continue;
+    operand.memory.set_data_handle(at);
+    operand.at = at;
+  }
+  if (launch.has_scratchpad && launch.scratchpad_at != scratchpad) {
+    launch.scratchpad.set_data_handle(scratchpad);
+    launch.scratchpad_at = scratchpad;
+  }
+  // Not primitive::execute, which allocates a list of the arguments.
+  const dnnl_status_t status =
+      dnnl_primitive_execute(launch.primitive.get(), device_.stream.get(),
+                             static_cast<int>(launch.arguments.size()), launch.arguments.data());
+  if (status == dnnl_success) return {};
+  return fail(ErrorCode::kInternal,
+              "oneDNN: a primitive failed with status " + std::to_string(static_cast<int>(status)));
+}
 
 Result<void> DnnlKernel::launch(const Pointers& pointers) {
-  for (Operand& operand : operands_) operand.memory.set_data_handle(pointers[operand.value]);
-  if (workspace_ != 0) scratchpad_.set_data_handle(pointers.workspace);
-  const SmallWork scope(small_);
-  try {
-    primitive_.execute(device_.stream, arguments_);
-  } catch (const dnnl::error& error) {
-    return fail(ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
+  if (threads_ == 1) {
+    const SmallWork scope(small_);
+    for (Launch& launch : launches_) MTS_TRY(run(launch, pointers, pointers.workspace));
+    return {};
   }
+  std::vector<Result<void>> results(static_cast<size_t>(threads_));
+#pragma omp parallel num_threads(threads_)
+  {
+    // Fewer threads may come than were asked for.
+    const auto n = static_cast<size_t>(omp_get_num_threads()), t = static_cast<size_t>(omp_get_thread_num());
+    const size_t first = chains_.size() * t / n, last = chains_.size() * (t + 1) / n;
+    const size_t end = last < chains_.size() ? chains_[last] : launches_.size();
+    std::byte* const scratchpad = pointers.workspace + t * workspace_;
+    for (size_t i = first < chains_.size() ? chains_[first] : end; i < end && results[t]; ++i)
+      results[t] = run(launches_[i], pointers, scratchpad);
+  }
+  for (Result<void>& result : results) MTS_TRY(std::move(result));
   return {};
 }
 
@@ -153,10 +207,13 @@ bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex
 }
 
 Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
-                     size_t channel_axis) {
+                     size_t channel_axis, int64_t models, bool adds) {
   Epilogue result;
   dnnl::post_ops ops;
-  for (const Instruction& instruction : step.program.code) {
+  const bool in_place = adds_in_place(plan, step);
+  if (adds || in_place) ops.append_sum();
+  for (size_t i = in_place ? 1 : 0; i < step.program.code.size(); ++i) {
+    const Instruction& instruction = step.program.code[i];
     if (!is_binary(instruction.op)) {
       const Eltwise eltwise = *eltwise_of(instruction);
       ops.append_eltwise(eltwise.algorithm, eltwise.alpha, eltwise.beta);
@@ -183,36 +240,49 @@ Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<i
     }
     const PlanValue& value = plan.value(operand);
     std::vector<int64_t> seen(dims.size(), 1);
-    if (element_count(value.dims) == element_count(dims)) {
+    if (element_count(value.dims) == element_count(dims) * models) {
       seen = dims;
     } else {
       seen[channel_axis] = dims[channel_axis];
-      if (element_count(value.dims) != dims[channel_axis])
+      if (element_count(value.dims) != dims[channel_axis] * models)
         seen[0] = dims[0];  // one row a batch (is_row_a_batch)
     }
     const memory::desc desc = seen == dims ? desc_of(dims, layout) : plain(seen);
     const int argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1;
     ops.append_binary(*binary_of(instruction.op), desc);
-    result.operands.push_back({argument, operand, desc});
+    result.operands.push_back({argument, operand, desc, element_count(value.dims) == 1});
   }
   result.attributes.set_post_ops(ops);
   result.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return result;
 }
 
-void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue) {
-  for (const Epilogue::Operand& operand : epilogue.operands)
-    kernel.bind(operand.argument, operand.value, operand.desc);
+Epilogue plain_sum(bool adds) {
+  Epilogue result;
+  dnnl::post_ops ops;
+  if (adds) ops.append_sum();
+  result.attributes.set_post_ops(ops);
+  result.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return result;
+}
+
+void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue, int64_t model) {
+  for (const Epilogue::Operand& operand : epilogue.operands) {
+    const uint64_t offset = operand.is_whole ? 0 : static_cast<uint64_t>(model) * operand.desc.get_size();
+    kernel.bind(operand.argument, operand.value, operand.desc, offset);
+  }
 }
 
 void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan,
-                   ValueIndex constant, const memory::desc& given, const memory::desc& wanted, float scale) {
-  if (given == wanted && scale == 1.f) return kernel.bind(argument, constant, given);
+                   ValueIndex constant, const memory::desc& given, const memory::desc& wanted, float scale,
+                   uint64_t offset) {
+  if (given == wanted && scale == 1.f) return kernel.bind(argument, constant, given, offset);
   const PlanValue& value = plan.value(constant);
   const Tensor& tensor = *plan.constants[static_cast<size_t>(value.constant)].tensor();
   // oneDNN takes a mutable pointer for what it only reads.
-  memory raw(given, device.engine, const_cast<std::byte*>(tensor.data()));
-  std::string key = std::to_string(index(value.id)) + ":" + std::to_string(scale);
+  memory raw(given, device.engine, const_cast<std::byte*>(tensor.data() + offset));
+  std::string key =
+      std::to_string(index(value.id)) + ":" + std::to_string(scale) + ":" + std::to_string(offset);
   for (const memory::dims& part : {wanted.get_dims(), wanted.get_padded_dims(), wanted.get_strides(),
                                    wanted.get_inner_blks(), wanted.get_inner_idxs()}) {
     key += to_string(part);
@@ -254,8 +324,14 @@ KernelResult make_reorder(Device& device, const ExecPlan& plan, const Step& step
     const PlanValue& from = plan.value(step.inputs[0]);
     const PlanValue& to = plan.value(step.outputs[0]);
     const bool moves_models = from.dims != to.dims;
-    const memory::desc source = moves_models ? by_model(from.dims, to.dims) : desc_of(from.dims, from.layout);
-    const memory::desc target = moves_models ? by_model(to.dims, from.dims) : desc_of(to.dims, to.layout);
+    const int32_t models = std::max(from.layout, to.layout);
+    const auto lie = [&](const PlanValue& value, const Dims& other) {
+      if (moves_models) return by_model(value.dims, other);
+      if (!is_models_first(models)) return desc_of(value.dims, value.layout);
+      return memory::desc(split_models(value.dims, models), memory::data_type::f32,
+                          split_strides(value.dims, value.layout, models));
+    };
+    const memory::desc source = lie(from, to.dims), target = lie(to, from.dims);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const bool small = SmallWork::is_small(4 * element_count(from.dims));

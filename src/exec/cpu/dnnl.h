@@ -40,56 +40,81 @@ dnnl::memory::desc desc_of(const Dims& dims, int32_t layout);
 // The tensor seen with other dims (same element count), row-major.
 dnnl::memory::desc plain(const std::vector<int64_t>& dims);
 
-// A primitive with the values that it reads and writes.
+// Primitives with the values that they read and write. One, for most steps; where the models of a value are
+// worked on one after another, chains of them: those of a chain run in order, chains do not touch each
+// other's outputs.
 class DnnlKernel final : public Kernel {
  public:
   // `small`: made, and to be run, on one thread (parallel.h).
   DnnlKernel(Device& device, dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, bool small);
-  void bind(int argument, ValueIndex value, const dnnl::memory::desc& desc);
+  // Another primitive; what is bound from now on is bound to it. The first of a chain starts the next chain.
+  void add(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, bool starts_chain);
+  // The chains run on up to `threads` threads at once; their primitives were made on one thread (SmallWork).
+  void run_side_by_side(int threads) { threads_ = threads; }
+  // The value, from `offset` bytes on.
+  void bind(int argument, ValueIndex value, const dnnl::memory::desc& desc, uint64_t offset = 0);
   void bind(int argument, dnnl::memory fixed);  // a packed weight
   Result<void> launch(const Pointers& pointers) override;
-  uint64_t workspace_bytes() const override { return workspace_; }
+  uint64_t workspace_bytes() const override { return workspace_ * static_cast<uint64_t>(threads_); }
   bool reads(ValueIndex value) const override;
 
  private:
   struct Operand {
     ValueIndex value;
+    uint64_t offset;
     dnnl::memory memory;
+    std::byte* at;  // what the memory points to
   };
+  struct Launch {
+    dnnl::primitive primitive;
+    std::vector<Operand> operands;
+    std::vector<dnnl::memory> fixed;
+    std::vector<dnnl_exec_arg_t> arguments;  // of the two above, and the scratchpad
+    dnnl::memory scratchpad;
+    std::byte* scratchpad_at = nullptr;
+    bool has_scratchpad = false;
+  };
+  static void add_argument(Launch& launch, int argument, const dnnl::memory& memory);
+  Result<void> run(Launch& launch, const Pointers& pointers, std::byte* scratchpad);
+
   Device& device_;
-  dnnl::primitive primitive_;
-  std::vector<Operand> operands_;
-  std::unordered_map<int, dnnl::memory> arguments_;
-  dnnl::memory scratchpad_;
-  uint64_t workspace_ = 0;
+  std::vector<Launch> launches_;
+  std::vector<size_t> chains_;  // the first launch of each
+  uint64_t workspace_ = 0;      // of one thread
+  int threads_ = 1;
   bool small_;
 };
 
 // The epilogue of a step as post-ops. Operands are read as `output` broadcast allows; the caller binds them
 // with bind_epilogue after it has made the kernel. `dims`: the output as the primitive sees it (MatMul folds
-// its batch).
+// its batch; where the models' pieces of a models-first value are worked on one after another, `dims` are
+// those of one of `models` pieces).
 struct Epilogue {
   dnnl::primitive_attr attributes;
   struct Operand {
     int argument;
     ValueIndex value;
     dnnl::memory::desc desc;
+    bool is_whole;  // all models read the same
   };
   std::vector<Operand> operands;
 };
+// `adds`: to what the output holds before; where the output took the place of what the epilogue adds first,
+// that is the adding.
 Epilogue epilogue_of(const ExecPlan& plan, const Step& step, const std::vector<int64_t>& dims, int32_t layout,
-                     size_t channel_axis);
-void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue);
+                     size_t channel_axis, int64_t models = 1, bool adds = false);
+Epilogue plain_sum(bool adds);  // nothing but that
+void bind_epilogue(DnnlKernel& kernel, const Epilogue& epilogue, int64_t model = 0);
 // Whether the instruction can be a post-op of a primitive with this output.
 // Besides whole outputs, scalars and one value a channel.
 bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,
                 const PlanValue& output, size_t channel_axis);
 
 // Binds a constant as `wanted`: reordered if need be and kept for all plans, else read where it lies.
-// `given`: how its bytes lie. `scale` multiplies it.
+// `given`: how its bytes lie, from `offset` on. `scale` multiplies it.
 void bind_constant(DnnlKernel& kernel, int argument, Device& device, const ExecPlan& plan,
                    ValueIndex constant, const dnnl::memory::desc& given, const dnnl::memory::desc& wanted,
-                   float scale = 1.f);
+                   float scale = 1.f, uint64_t offset = 0);
 
 // Runs `make`, turning oneDNN's exceptions into errors of the step.
 template <class F>
@@ -108,6 +133,13 @@ using KernelResult = Result<std::unique_ptr<Kernel>>;
 
 // Convolutions and pools in the layouts of their values.
 bool accepts_conv(const ExecPlan& plan, const Step& step);
+// Whether make_conv takes the step with its output in that models-first layout: the input then is in it, too,
+// or, for a dense convolution, channels-last.
+bool takes_models_first(const ExecPlan& plan, const Step& step, int32_t layout);
+// Whether there are kernels that add up the convolutions of an image's parts, of so many channels (a model).
+// Precondition: one group (a model).
+bool convolves_parts(Device& device, const ExecPlan& plan, const Step& step,
+                     const std::vector<int64_t>& channels);
 int32_t preferred_conv_layout(Device& device, const ExecPlan& plan, const Step& step);
 KernelResult make_conv(Device& device, const ExecPlan& plan, const Step& step);
 bool accepts_pool(const ExecPlan& plan, const Step& step);

@@ -2,7 +2,8 @@
 //
 // In: a plan whose steps are fused, all values row-major. Out: PlanValue::layout set; Reorder steps where a
 // consumer wants another layout than the producer wrote (shared by all such consumers); graph inputs and
-// outputs stay row-major. Convolutions want channels-last, pools and elementwise work keep what they get,
+// outputs stay row-major. Convolutions want channels-last, or models-first where the models of a value come
+// from the batch or go there (models.h); pools, elementwise work, Concat and Split keep what they get;
 // everything else wants row-major.
 #pragma once
 

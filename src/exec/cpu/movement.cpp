@@ -3,6 +3,7 @@
 #include "exec/cpu/iteration.h"
 #include "exec/cpu/parallel.h"
 #include "exec/geometry.h"
+#include "exec/layout.h"
 
 #include <algorithm>
 #include <cstring>
@@ -49,6 +50,35 @@ void copy_tiled(T* to, const T* from, const Axis& rows, const Axis& columns) {
   }
 }
 
+// Fewer than a call of memcpy is worth; the last block ends with the bytes, over what is copied already.
+template <size_t kBlock>
+void copy_blocks(std::byte* to, const std::byte* from, size_t bytes) {
+  for (size_t done = 0; done + kBlock < bytes; done += kBlock) std::memcpy(to + done, from + done, kBlock);
+  std::memcpy(to + bytes - kBlock, from + bytes - kBlock, kBlock);
+}
+
+// Contiguous rows, such as the channels of pixels, that are a step apart on either side.
+template <class T>
+void copy_rows(T* to, const T* from, const Axis& rows, int64_t n) {
+  constexpr size_t kLong = 1024, kWide = 64, kNarrow = 16;
+  const size_t bytes = static_cast<size_t>(n) * sizeof(T);
+  for (int64_t r = 0; r < rows.extent; ++r) {
+    T* const target = to + r * rows.strides[0];
+    const T* const source = from + r * rows.strides[1];
+    if (bytes < kNarrow) {
+      for (int64_t i = 0; i < n; ++i) target[i] = source[i];
+    } else if (bytes < kWide) {
+      copy_blocks<kNarrow>(reinterpret_cast<std::byte*>(target), reinterpret_cast<const std::byte*>(source),
+                           bytes);
+    } else if (bytes < kLong) {
+      copy_blocks<kWide>(reinterpret_cast<std::byte*>(target), reinterpret_cast<const std::byte*>(source),
+                         bytes);
+    } else {
+      std::memcpy(target, source, bytes);
+    }
+  }
+}
+
 template <class T>
 void run_copy(const Copy& copy, const Pointers& pointers) {
   const T* const from = reinterpret_cast<const T*>(pointers[copy.source]) + copy.source_start;
@@ -56,13 +86,24 @@ void run_copy(const Copy& copy, const Pointers& pointers) {
   const Axis& inner = copy.axes.back();
   const bool tiled =
       copy.axes.size() >= 2 && inner.strides[1] > 1 && copy.axes[copy.axes.size() - 2].strides[1] == 1;
-  const std::span<const Axis> axes = std::span(copy.axes).first(copy.axes.size() - (tiled ? 1 : 0));
+  const bool rows = copy.axes.size() >= 2 && inner.strides[0] == 1 && inner.strides[1] == 1;
+  if (rows && copy.axes.size() == 2) {
+    const Axis& outer = copy.axes[0];
+    return parallel(outer.extent, outer.extent * inner.extent, [&](int64_t begin, int64_t end) {
+      copy_rows(to + begin * outer.strides[0], from + begin * outer.strides[1],
+                Axis{end - begin, outer.strides}, inner.extent);
+    });
+  }
+  const bool two = tiled || rows;  // innermost axes at once
+  const std::span<const Axis> axes = std::span(copy.axes).first(copy.axes.size() - (two ? 1 : 0));
   const int64_t count = outer_count(axes);
-  const int64_t work = count * axes.back().extent * (tiled ? inner.extent : 1);
+  const int64_t work = count * axes.back().extent * (two ? inner.extent : 1);
   parallel(count, work, [&](int64_t begin, int64_t end) {
     OuterWalk walk(axes, begin);
     for (int64_t i = begin; i < end; ++i, walk.next()) {
-      if (tiled) {
+      if (rows) {
+        copy_rows(to + walk.offset(0), from + walk.offset(1), axes.back(), inner.extent);
+      } else if (tiled) {
         copy_tiled(to + walk.offset(0), from + walk.offset(1), axes.back(), inner);
       } else {
         copy_inner(to + walk.offset(0), from + walk.offset(1), inner.extent, inner.strides[0],
@@ -171,8 +212,14 @@ class StepCopies {
 
   Copy copy(ValueIndex from, ValueIndex to, std::span<const int64_t> dims, std::vector<int64_t> to_strides,
             std::vector<int64_t> from_strides, int64_t to_start = 0, int64_t from_start = 0) const {
+    std::vector<int64_t> extents(dims.begin(), dims.end());
+    // Channels-last on both sides: along memory, not across it.
+    if (extents.size() > 2 && to_strides[1] == 1 && from_strides[1] == 1) {
+      for (std::vector<int64_t>* list : {&extents, &to_strides, &from_strides})
+        std::rotate(list->begin() + 1, list->begin() + 2, list->end());
+    }
     const std::vector<int64_t> strides[] = {std::move(to_strides), std::move(from_strides)};
-    return Copy{from, to, from_start, to_start, merge_axes(dims, strides)};
+    return Copy{from, to, from_start, to_start, merge_axes(extents, strides)};
   }
 
   std::optional<std::vector<Copy>> transpose() {
@@ -214,7 +261,10 @@ class StepCopies {
     const Dims& dims = output(0).dims;
     const auto axis = normal_axis(node_->int_or("axis", 1), dims.size());
     if (!axis) return std::nullopt;
-    const std::vector<int64_t> whole = row_major_strides(dims);
+    // The layout chooser gives the parts the layout of the whole; where that is the same bytes for a part,
+    // the part is marked row-major.
+    const int32_t layout = output(0).layout;
+    const std::vector<int64_t> whole = strides_of(dims, layout);
     std::vector<Copy> copies;
     int64_t start = 0;
     for (size_t i = 0; i < step_.inputs.size(); ++i) {
@@ -226,7 +276,7 @@ class StepCopies {
               output(0).offset + static_cast<uint64_t>(start * whole[*axis] * bit_width(part.dtype) / 8);
       if (!in_place) {
         copies.push_back(copy(step_.inputs[i], step_.outputs[0], part.dims, whole,
-                              row_major_strides(part.dims), start * whole[*axis]));
+                              strides_of(part.dims, layout), start * whole[*axis]));
       }
       start += part.dims[*axis];
     }
@@ -236,13 +286,14 @@ class StepCopies {
   std::optional<std::vector<Copy>> split() {
     const auto axis = normal_axis(node_->int_or("axis", 0), input(0).dims.size());
     if (!axis) return std::nullopt;
-    const std::vector<int64_t> whole = row_major_strides(input(0).dims);
+    const int32_t layout = input(0).layout;
+    const std::vector<int64_t> whole = strides_of(input(0).dims, layout);
     std::vector<Copy> copies;
     int64_t start = 0;
     for (size_t i = 0; i < step_.outputs.size(); ++i) {
       if (step_.outputs[i] == kAbsent) return std::nullopt;
       const Dims& dims = output(i).dims;
-      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, row_major_strides(dims), whole, 0,
+      copies.push_back(copy(step_.inputs[0], step_.outputs[i], dims, strides_of(dims, layout), whole, 0,
                             start * whole[*axis]));
       start += dims[*axis];
     }
