@@ -1,8 +1,7 @@
-#include "base/log.h"
+#include "base/parallel.h"
 #include "partial/partial.h"
 #include "plan/plan_json.h"
 #include "plan/profile.h"
-#include "share/content.h"
 #include "stitch/candidate.h"
 #include "stitch/emit.h"
 #include "stitch/regions.h"
@@ -43,13 +42,22 @@ Result<void> digest_files(const std::vector<Model>& models, StitchReport& report
   uint64_t bytes = 0;
   for (const StitchReport::Input& input : report.inputs) bytes += input.weight_bytes;
   std::vector<Result<std::string>> digests(models.size());
-  share::for_each_parallel(models.size(), bytes, [&](size_t m) {
+  for_each_parallel(models.size(), threads_for(bytes), [&](size_t m) {
     if (!models[m].path.empty()) digests[m] = sha256_of_file(models[m].path);
   });
   for (size_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(report.inputs[m].sha256, std::move(digests[m]));
   }
   return {};
+}
+
+Result<std::vector<ShapeFacts>> infer_all(std::vector<Model>& models) {
+  std::vector<ShapeFacts> facts(models.size());
+  MTS_TRY(try_each_parallel(models.size(), [&](size_t m) -> Result<void> {
+    MTS_ASSIGN(facts[m], infer_types(models[m]));
+    return {};
+  }));
+  return facts;
 }
 
 // Input names of the fused graph must be unique too: a shared NAME may collide with `model/input`.
@@ -129,10 +137,7 @@ Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
     for (const Model& model : models) copies.push_back(model.clone());
     MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
     if (!parts.changed) continue;
-    std::vector<ShapeFacts> facts;
-    for (Model& model : copies) {
-      MTS_ASSIGN(facts.emplace_back(), infer_types(model));
-    }
+    MTS_ASSIGN(const std::vector<ShapeFacts> facts, infer_all(copies));
     MTS_ASSIGN(std::unique_ptr<Candidate> split,
                make_candidate(std::move(copies), facts, shared_inputs, planner, options));
     if (best != nullptr && rank(*best, options) <= rank(*split, options)) continue;
@@ -233,10 +238,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
     report.recovered = std::move(recovered.weights);
   }
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
-  std::vector<ShapeFacts> facts;
-  for (Model& model : models) {
-    MTS_ASSIGN(facts.emplace_back(), infer_types(model));
-  }
+  MTS_ASSIGN(std::vector<ShapeFacts> facts, infer_all(models));
   Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
   const CostModel cost(profile);
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
