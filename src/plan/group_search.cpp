@@ -1,5 +1,7 @@
 #include "plan/group_search.h"
 
+#include "plan/memory.h"
+#include "plan/schedule.h"
 #include "plan/signature.h"
 #include "plan/similarity.h"
 
@@ -96,6 +98,12 @@ Piece GroupSearch::piece(size_t begin, size_t end) {
   const auto [it, added] = planned_.try_emplace(signatures_.of(chosen));
   if (!added) return it->second;
   const bool all = end - begin == count_;
+  if (all && options_.whole != nullptr) {
+    const auto order = schedule(program_, options_.whole->columns, {{chosen.begin(), chosen.end()}});
+    it->second = {static_cast<double>(options_.whole->predicted - cost_.run()),
+                  predicted_memory(program_, options_.whole->columns, order).activations};
+    return it->second;
+  }
   Program part = of_models(program_, chosen);
   size_t members = 0;
   for (const Column& column : part.columns) members += column.members.size();
