@@ -126,6 +126,12 @@ std::vector<partial::Depth> depths_to_try(const Planner& planner, const StitchOp
   return options.objective == StitchOptions::Objective::kLatency ? all : std::vector<Depth>{Depth::kFull};
 }
 
+std::vector<Model> clones_of(const std::vector<Model>& models) {
+  std::vector<Model> clones;
+  for (const Model& model : models) clones.push_back(model.clone());
+  return clones;
+}
+
 // With what is shared inside weights split off. nullptr where nothing is shared.
 Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
                                               const std::vector<SharedInput>& shared_inputs,
@@ -133,8 +139,7 @@ Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
                                               StitchReport& report) {
   std::unique_ptr<Candidate> best;
   for (const partial::Depth depth : depths_to_try(planner, options)) {
-    std::vector<Model> copies;
-    for (const Model& model : models) copies.push_back(model.clone());
+    std::vector<Model> copies = clones_of(models);
     MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
     if (!parts.changed) continue;
     MTS_ASSIGN(const std::vector<ShapeFacts> facts, infer_all(copies));
@@ -159,13 +164,25 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
                                                     const std::vector<SharedInput>& shared_inputs,
                                                     const Planner& planner, const StitchOptions& options,
                                                     StitchReport& report) {
-  MTS_ASSIGN(std::unique_ptr<Candidate> split, best_split(models, shared_inputs, planner, options, report));
-  if (planner.recorded != nullptr && split != nullptr) {
-    report.partial.chosen = true;
-    return split;
+  std::unique_ptr<Candidate> split, whole;
+  const auto find_split = [&]() -> Result<void> {
+    MTS_ASSIGN(split, best_split(models, shared_inputs, planner, options, report));
+    return {};
+  };
+  const auto find_whole = [&](std::vector<Model> own) -> Result<void> {
+    MTS_ASSIGN(whole, make_candidate(std::move(own), facts, shared_inputs, planner, options));
+    return {};
+  };
+  if (planner.recorded != nullptr) {  // one of the two
+    MTS_TRY(find_split());
+    report.partial.chosen = split != nullptr;
+    if (split != nullptr) return split;
+    MTS_TRY(find_whole(std::move(models)));
+    return whole;
   }
-  MTS_ASSIGN(std::unique_ptr<Candidate> whole,
-             make_candidate(std::move(models), facts, shared_inputs, planner, options));
+  std::vector<Model> copies = clones_of(models);
+  MTS_TRY(
+      try_each_parallel(2, [&](size_t i) { return i == 0 ? find_split() : find_whole(std::move(copies)); }));
   if (split == nullptr) return whole;
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
