@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace mts::partial {
 namespace {
@@ -31,8 +32,7 @@ std::vector<Finder::Compared> Finder::compare_members(const Members& members,
   for_each_parallel(samples.size(), threads, [&](size_t k) {
     samples[k] = sample_cells(matrix_of(members[k].first, members[k].second));
   });
-  const SeedTable table(samples);
-  samples.clear();
+  const SeedTable table(std::move(samples));
   for_each_parallel(members.size(), threads, [&](size_t k) {
     if (std::ranges::find(wanted[k], true) == wanted[k].end()) return;
     std::vector<Seeds> found = table.compare(matrix_of(members[k].first, members[k].second), wanted[k]);

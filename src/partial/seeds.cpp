@@ -10,6 +10,8 @@ namespace {
 // Cells of `a` that are remembered.
 constexpr size_t kRemembered = size_t{1} << 17;
 constexpr uint32_t kSeveral = 0xffffffffu;
+// Entries of a table that are fetched before they are needed.
+constexpr uint32_t kAhead = 16;
 // Pairs with fewer votes may be chance.
 constexpr uint32_t kVotes = 2;
 
@@ -96,53 +98,64 @@ CellSample sample_cells(const Matrix& matrix) {
   return sample;
 }
 
-SeedTable::SeedTable(std::span<const CellSample> matrices) : mask_(~uint64_t{0}) {
+SeedTable::SeedTable(std::vector<CellSample> matrices) : matrices_(std::move(matrices)) {
   size_t count = 1;
-  for (const CellSample& sample : matrices) {
+  for (const CellSample& sample : matrices_) {
     count += sample.cells.size();
     mask_ &= sample.mask;
-    cell_bytes_.push_back(sample.cell_bytes);
   }
-  const auto bits = static_cast<int>(std::bit_width(2 * count));
+  const auto bits = static_cast<int>(std::bit_width(count + count / 2));
+  const int word_bits = std::max(bits - 2, 1);  // of the filter: at least 16 bits an entry
   entries_.resize(size_t{1} << bits);
-  filter_.resize(std::max<size_t>(1, (size_t{1} << (bits + 3)) / 64));  // at least 16 bits a key
+  filter_.resize(size_t{1} << word_bits);
   entry_shift_ = 64 - bits;
-  filter_shift_ = 64 - (bits + 3);
-  for (uint32_t m = 0; m < matrices.size(); ++m)
-    for (const CellSample::Cell& cell : matrices[m].cells) insert(cell, m + 1);
+  filter_shift_ = 64 - word_bits;
+  for (uint32_t m = 0; m < matrices_.size(); ++m) {
+    const std::vector<CellSample::Cell>& cells = matrices_[m].cells;
+    for (uint32_t i = 0; i < cells.size(); ++i) {
+      if (i + kAhead < cells.size()) __builtin_prefetch(&entries_[cells[i + kAhead].key >> entry_shift_], 1);
+      insert(cells[i].key, i, m + 1);
+    }
+  }
 }
 
-void SeedTable::insert(const CellSample::Cell& cell, uint32_t matrix) {
-  size_t i = cell.key >> entry_shift_;
+void SeedTable::insert(uint64_t key, uint32_t cell, uint32_t matrix) {
+  size_t i = key >> entry_shift_;
   for (; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1))
-    if (entries_[i].key == cell.key && entries_[i].matrix == matrix) {
-      entries_[i].row = kSeveral;
+    if (entries_[i].key == key && entries_[i].matrix == matrix) {
+      entries_[i].cell = kSeveral;
       return;
     }
-  entries_[i] = {cell.key, cell.row, cell.column, matrix};
-  const uint64_t bit = cell.key >> filter_shift_;
-  filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+  entries_[i] = {key, cell, matrix};
+  filter_[key >> filter_shift_] |= filter_bits(key);
 }
 
 std::vector<Seeds> SeedTable::compare(const Matrix& b, const std::vector<bool>& wanted) const {
-  std::vector<Hits> hits(cell_bytes_.size());
-  for_each_key(b, mask_, [&](uint64_t key, uint32_t r, uint32_t c) {
-    if (!may_contain(key)) return;
-    for (size_t i = key >> entry_shift_; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1)) {
-      const Entry& entry = entries_[i];
-      const size_t m = entry.matrix - 1;
-      if (entry.key == key && entry.row != kSeveral && wanted[m] && cell_bytes_[m] == b.cell_bytes())
-        hits[m].add({key, entry.row, entry.column, r, c});
+  std::vector<Hits> hits(matrices_.size());
+  std::vector<uint64_t> keys(b.columns());
+  for (uint32_t r = 0; r < b.rows(); ++r) {
+    b.keys(r, keys);
+    for (const uint64_t key : keys) __builtin_prefetch(&filter_[key >> filter_shift_]);
+    for (uint32_t c = 0; c < keys.size(); ++c) {
+      const uint64_t key = keys[c];
+      if ((key & mask_) != 0 || !may_contain(key)) continue;
+      for (size_t i = key >> entry_shift_; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1)) {
+        const Entry& entry = entries_[i];
+        const size_t m = entry.matrix - 1;
+        if (entry.key != key || entry.cell == kSeveral || !wanted[m]) continue;
+        if (matrices_[m].cell_bytes != b.cell_bytes()) continue;
+        const CellSample::Cell& cell = matrices_[m].cells[entry.cell];
+        hits[m].add({key, cell.row, cell.column, r, c});
+      }
     }
-  });
+  }
   std::vector<Seeds> result;
   for (Hits& found : hits) result.push_back(found.seeds());
   return result;
 }
 
 Seeds find_seeds(const Matrix& a, const Matrix& b) {
-  const CellSample sample = sample_cells(a);
-  return SeedTable({&sample, 1}).compare(b, {true}).front();
+  return SeedTable({sample_cells(a)}).compare(b, {true}).front();
 }
 
 const ColumnSeeds::Row& ColumnSeeds::row(uint32_t index) {

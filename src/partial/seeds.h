@@ -31,13 +31,13 @@ struct CellSample {
 CellSample sample_cells(const Matrix& matrix);
 
 // Matrices that others are compared with, all at once: a matrix that has nothing in common with any of them
-// costs one look at a small table a cell.
+// costs one look at a small filter a cell.
 class SeedTable {
  public:
   static constexpr size_t kMost = 8;  // matrices
 
-  explicit SeedTable(std::span<const CellSample> matrices);
-  size_t size() const { return cell_bytes_.size(); }  // matrices
+  explicit SeedTable(std::vector<CellSample> matrices);
+  size_t size() const { return matrices_.size(); }  // matrices
 
   // The pairs of each matrix and `b`; none for matrices that are not `wanted`, or with cells of another size.
   // Thread-safe.
@@ -46,20 +46,25 @@ class SeedTable {
  private:
   struct Entry {
     uint64_t key = 0;
-    uint32_t row = 0, column = 0;  // row: kSeveral when the key occurs more than once in its matrix
-    uint32_t matrix = 0;           // from 1; 0: free
+    uint32_t cell = 0;    // of the matrix's sample; kSeveral when it holds the key more than once
+    uint32_t matrix = 0;  // from 1; 0: free
   };
-  bool may_contain(uint64_t key) const {
-    const uint64_t bit = key >> filter_shift_;
-    return (filter_[bit >> 6] >> (bit & 63) & 1) != 0;
+  // Three bits of one word; the last bits of a key may be zero in all samples.
+  static uint64_t filter_bits(uint64_t key) {
+    return uint64_t{1} << (key >> 24 & 63) | uint64_t{1} << (key >> 30 & 63) |
+           uint64_t{1} << (key >> 36 & 63);
   }
-  void insert(const CellSample::Cell& cell, uint32_t matrix);
+  bool may_contain(uint64_t key) const {
+    const uint64_t bits = filter_bits(key);
+    return (filter_[key >> filter_shift_] & bits) == bits;
+  }
+  void insert(uint64_t key, uint32_t cell, uint32_t matrix);
 
+  std::vector<CellSample> matrices_;
   std::vector<Entry> entries_;    // open addressing by the first bits of a key; as many as a power of two
-  std::vector<uint64_t> filter_;  // a bit for each of the first bits that some key has
+  std::vector<uint64_t> filter_;  // a Bloom filter, by the first bits of a key
   int entry_shift_ = 0, filter_shift_ = 0;
-  uint64_t mask_ = 0;  // zero bits that the keys of all matrices have
-  std::vector<size_t> cell_bytes_;
+  uint64_t mask_ = ~uint64_t{0};  // zero bits that the keys of all matrices have
 };
 
 // One matrix with one.
