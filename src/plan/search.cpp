@@ -17,18 +17,27 @@ constexpr size_t kMaxChoices = 14;
 constexpr size_t kMaxCandidates = 8;
 constexpr int kMaxSweeps = 4;
 
-// What one operand of one lane wants of one producer.
-struct Want {
-  uint32_t producer = 0;        // a column, which makes all the numbers
-  std::vector<Number> numbers;  // per member of the lane; one when the form is once
+// What one operand of one lane wants of one producer when it is not one value as it is.
+struct SetWant {
+  std::vector<Number> numbers;  // per member of the lane
   Form form;
   bool inside = false;  // the reader runs inside its producer, unless a change of placement comes between
   double bytes = 0;     // of the numbers
 };
 
+// There is one for each operand of each member of each choice, so they are small.
+struct Want {
+  static constexpr uint32_t kNoSet = 0xffffffffu;
+  uint32_t producer = 0;  // a column
+  Number number = 0;      // one value as it is ...
+  uint32_t set = kNoSet;  // ... or this one of Wants::sets
+  bool inside = false;
+};
+
 // All wants of a choice, operand by operand, and what it costs to join those that come from several places.
 struct Wants {
   std::vector<Want> wants;
+  std::vector<SetWant> sets;
   Nanoseconds joins = 0;
 };
 
@@ -42,11 +51,13 @@ class Search {
  private:
   using State = size_t;
   // The cost of bringing numbers of one column into the wanted form, when that column runs by `choice`.
-  Nanoseconds convert(const Choice& choice, const Want& want) const;
+  Nanoseconds convert(const Choice& choice, const Wants& wants, const Want& want) const;
+  Nanoseconds convert_one(const Choice& choice, Number number, bool inside) const;
+  Nanoseconds convert_set(const Choice& choice, const SetWant& want) const;
   Nanoseconds single(const Choice& choice, Number number) const;
   Wants wants_of(const Column& column, const Choice& choice) const;
   // Splits a want into what depends on one producer's choice each; the rest of its cost goes to `joins`.
-  void add_want(Want want, Wants& wants) const;
+  void add_set(SetWant want, Wants& wants) const;
   void enumerate(uint32_t column);
   void forward(uint32_t column);
   Nanoseconds incoming(uint32_t column, State state) const;  // under the decided choices
@@ -102,15 +113,21 @@ Nanoseconds Search::single(const Choice& choice, Number number) const {
   return single_.cost;
 }
 
-Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
+Nanoseconds Search::convert(const Choice& choice, const Wants& wants, const Want& want) const {
+  return want.set == Want::kNoSet ? convert_one(choice, want.number, want.inside)
+                                  : convert_set(choice, wants.sets[want.set]);
+}
+
+Nanoseconds Search::convert_one(const Choice& choice, Number number, bool inside) const {
+  // Part of what one step makes for several: its reader is a step of its own.
+  const bool apart = inside && lane_with(choice, program_.sources[number].member).fused();
+  return single(choice, number) + (apart ? cost_.copy(program_.bytes[number], 1) : 0);
+}
+
+Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const {
   if (!want.form.is_fused()) {
     Nanoseconds sum = 0;
-    for (const Number number : want.numbers) {
-      sum += single(choice, number);
-      // Part of what one step makes for several: its reader is a step of its own.
-      if (want.inside && lane_with(choice, program_.sources[number].member).fused())
-        sum += cost_.copy(program_.bytes[number], 1);
-    }
+    for (const Number number : want.numbers) sum += convert_one(choice, number, want.inside);
     return sum;
   }
   const ValueSource& first = program_.sources[want.numbers.front()];
@@ -143,7 +160,7 @@ Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
   return sum;
 }
 
-void Search::add_want(Want want, Wants& wants) const {
+void Search::add_set(SetWant want, Wants& wants) const {
   // By column, in their order.
   std::vector<std::pair<uint32_t, Number>> produced;
   for (const Number number : want.numbers) {
@@ -156,25 +173,25 @@ void Search::add_want(Want want, Wants& wants) const {
     if (want.form.is_fused()) wants.joins += cost_.copy(want.bytes, 1);
     std::ranges::stable_sort(produced, {}, &std::pair<uint32_t, Number>::first);
     for (size_t i = 0; i < produced.size(); ++i) {
-      if (i == 0 || produced[i].first != produced[i - 1].first)
-        wants.wants.push_back({.producer = produced[i].first, .numbers = {}, .form = Form::once()});
-      wants.wants.back().numbers.push_back(produced[i].second);
+      if (i == 0 || produced[i].first != produced[i - 1].first) {
+        wants.wants.push_back(
+            {.producer = produced[i].first, .set = static_cast<uint32_t>(wants.sets.size())});
+        wants.sets.push_back({.numbers = {}, .form = Form::once()});
+      }
+      wants.sets.back().numbers.push_back(produced[i].second);
     }
     return;
   }
-  want.producer = produced.front().first;
-  wants.wants.push_back(std::move(want));
+  wants.wants.push_back(
+      {.producer = produced.front().first, .set = static_cast<uint32_t>(wants.sets.size())});
+  wants.sets.push_back(std::move(want));
 }
 
 Wants Search::wants_of(const Column& column, const Choice& choice) const {
   Wants all;
   const auto add_single = [&](Number number, bool inside = false) {
     if (number != kNoNumber && program_.sources[number].produced())
-      all.wants.push_back({.producer = program_.sources[number].column,
-                           .numbers = {number},
-                           .form = Form::once(),
-                           .inside = inside,
-                           .bytes = program_.bytes[number]});
+      all.wants.push_back({.producer = program_.sources[number].column, .number = number, .inside = inside});
   };
   for (const LanePlan& lane : choice.lanes) {
     const Member& first = column.members[lane.members.front()];
@@ -191,13 +208,13 @@ Wants Search::wants_of(const Column& column, const Choice& choice) const {
         add_single(first.operands[i]);
         continue;
       }
-      Want want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
+      SetWant want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
       bool constant = true;
       for (const uint32_t m : lane.members) {
         want.numbers.push_back(column.members[m].operands[i]);
         constant &= program_.weights[want.numbers.back()] != nullptr;
       }
-      if (!constant) add_want(std::move(want), all);
+      if (!constant) add_set(std::move(want), all);
     }
   }
   return all;
@@ -244,7 +261,7 @@ void Search::forward(uint32_t column) {
       for (State s = 0; s < choices_[producer].choices.size(); ++s) {
         const Nanoseconds upstream =
             first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
-        best = std::min(best, upstream + convert(choices_[producer].choices[s], want));
+        best = std::min(best, upstream + convert(choices_[producer].choices[s], wants.back(), want));
       }
       cost += best;
     }
@@ -288,9 +305,10 @@ void Search::forward(uint32_t column) {
 }
 
 Nanoseconds Search::incoming(uint32_t column, State state) const {
-  Nanoseconds cost = wants_[column][state].joins;
-  for (const Want& want : wants_[column][state].wants)
-    cost += convert(choices_[want.producer].choices[decided_[want.producer]], want);
+  const Wants& wants = wants_[column][state];
+  Nanoseconds cost = wants.joins;
+  for (const Want& want : wants.wants)
+    cost += convert(choices_[want.producer].choices[decided_[want.producer]], wants, want);
   return cost;
 }
 
@@ -301,7 +319,7 @@ Nanoseconds Search::outgoing(uint32_t column, const Choice& choice) const {
     const Wants& wants = wants_[reader][decided_[reader]];
     cost += wants.joins;
     for (const Want& want : wants.wants)
-      if (want.producer == column) cost += convert(choice, want);
+      if (want.producer == column) cost += convert(choice, wants, want);
   }
   return cost;
 }

@@ -133,13 +133,14 @@ std::vector<Model> clones_of(const std::vector<Model>& models) {
 }
 
 // With what is shared inside weights split off. nullptr where nothing is shared.
-Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
+Result<std::unique_ptr<Candidate>> best_split(std::vector<Model> models,
                                               const std::vector<SharedInput>& shared_inputs,
                                               const Planner& planner, const StitchOptions& options,
                                               StitchReport& report) {
   std::unique_ptr<Candidate> best;
-  for (const partial::Depth depth : depths_to_try(planner, options)) {
-    std::vector<Model> copies = clones_of(models);
+  const std::vector<partial::Depth> depths = depths_to_try(planner, options);
+  for (const partial::Depth depth : depths) {
+    std::vector<Model> copies = depth == depths.back() ? std::move(models) : clones_of(models);
     MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, depth));
     if (!parts.changed) continue;
     MTS_ASSIGN(const std::vector<ShapeFacts> facts, infer_all(copies));
@@ -165,24 +166,23 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
                                                     const Planner& planner, const StitchOptions& options,
                                                     StitchReport& report) {
   std::unique_ptr<Candidate> split, whole;
+  std::vector<Model> copies = clones_of(models);
   const auto find_split = [&]() -> Result<void> {
-    MTS_ASSIGN(split, best_split(models, shared_inputs, planner, options, report));
+    MTS_ASSIGN(split, best_split(std::move(copies), shared_inputs, planner, options, report));
     return {};
   };
-  const auto find_whole = [&](std::vector<Model> own) -> Result<void> {
-    MTS_ASSIGN(whole, make_candidate(std::move(own), facts, shared_inputs, planner, options));
+  const auto find_whole = [&]() -> Result<void> {
+    MTS_ASSIGN(whole, make_candidate(std::move(models), facts, shared_inputs, planner, options));
     return {};
   };
   if (planner.recorded != nullptr) {  // one of the two
     MTS_TRY(find_split());
     report.partial.chosen = split != nullptr;
     if (split != nullptr) return split;
-    MTS_TRY(find_whole(std::move(models)));
+    MTS_TRY(find_whole());
     return whole;
   }
-  std::vector<Model> copies = clones_of(models);
-  MTS_TRY(
-      try_each_parallel(2, [&](size_t i) { return i == 0 ? find_split() : find_whole(std::move(copies)); }));
+  MTS_TRY(try_each_parallel(2, [&](size_t i) { return i == 0 ? find_split() : find_whole(); }));
   if (split == nullptr) return whole;
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
