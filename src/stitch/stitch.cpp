@@ -53,10 +53,11 @@ Result<void> digest_files(const std::vector<Model>& models, StitchReport& report
 
 Result<std::vector<ShapeFacts>> infer_all(std::vector<Model>& models) {
   std::vector<ShapeFacts> facts(models.size());
-  MTS_TRY(try_each_parallel(models.size(), [&](size_t m) -> Result<void> {
+  const auto infer = [&](size_t m) -> Result<void> {
     MTS_ASSIGN(facts[m], infer_types(models[m]));
     return {};
-  }));
+  };
+  MTS_TRY(try_each_parallel(models.size(), infer));
   return facts;
 }
 

@@ -6,8 +6,8 @@
 In: the sets of scale_models.py that begin with one of --cases, with --models times as many models of --bytes times the
 size. A set is written before it is measured (so it is in the page cache where that is large enough) and removed before
 the next: at most about 11 GB of disk at a time.
-Out: Markdown. Of each set, in turns (A B A B ...): `mts stitch`, that of --against (an older binary), `cat` of the same
-bytes to /dev/null, all as seconds (median and least), GB of input a second, seconds of processor, and the largest
+Out: Markdown. Of each set, in turns (A B A B ...): `cat` of its bytes to /dev/null, `mts stitch`, and once that of --against (an
+older binary): seconds (median and least), GB of input a second, seconds of processor, and the largest
 anonymous memory (RssAnon, every 5 ms; mapped files do not count) beside its budget of 100 MB + the largest weight + 1 KB
 a node. Then seconds by number of models, and `onnx.compose` on the first --compose models of sets without external data
 (it grows with the square of the models).
@@ -129,10 +129,11 @@ def line(case: Case, name: str, runs: list[Run], models: int) -> list[str]:
 def measure(case: Case, options: argparse.Namespace) -> tuple[list[list[str]], list[list[str]], str]:
     """Rows of the two tables, and a sentence about what was written."""
     runs: dict[str, list[Run]] = {name: [] for name in ["cat", *case.programs]}
-    for _ in range(options.rounds):
+    for turn in range(options.rounds):
         runs["cat"].append(case.cat(case.of.models))
         for program in case.programs:
-            runs[program].append(case.stitch(program, case.of.models))
+            if turn == 0 or program == "mts":
+                runs[program].append(case.stitch(program, case.of.models))
     rows = [line(case, name, of, case.of.models) for name, of in runs.items()]
     written = f"- {case.name}: {sum(case.bytes) / 1e9:.2f} GB in {case.of.models} models become {case.written / 1e9:.2f} GB\n"
     if options.compose and not case.of.external:
@@ -155,7 +156,7 @@ def main() -> int:
     parser.add_argument("--bytes", type=float, default=1, help="factor on the size of each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=5, help="numbers of models, halving; 0: none")
-    parser.add_argument("--against", help="another mts, in the same run")
+    parser.add_argument("--against", help="another mts, once in the same run")
     parser.add_argument("--compose", type=int, default=4, help="models that onnx.compose merges; 0: it is left out")
     parser.add_argument("--folder", type=Path, help="where the sets are written, instead of the temporary folder")
     parser.add_argument("-o", "--output", type=Path)

@@ -132,7 +132,7 @@ Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& argumen
   Progress progress("reading", invocation.quiet);
   std::vector<Model> models(arguments.size());
   std::atomic<size_t> done = 0;
-  MTS_TRY(try_each_parallel(arguments.size(), [&](size_t m) -> Result<void> {
+  const auto load = [&](size_t m) -> Result<void> {
     const ModelArgument& argument = arguments[m];
     progress.set("reading " + argument.name, done, arguments.size());
     MTS_ASSIGN(models[m], load_model(argument.path, argument.name));
@@ -140,7 +140,8 @@ Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& argumen
     log::debug("{}: {} nodes, opset {}", argument.path, check::node_count(models[m].graph),
                models[m].opset());
     return {};
-  }));
+  };
+  MTS_TRY(try_each_parallel(arguments.size(), load));
   return models;
 }
 
