@@ -145,7 +145,7 @@ def measure(case: Case, options: argparse.Namespace) -> tuple[list[list[str]], l
     for models in counts if len(counts) > 1 else []:
         result = min((case.stitch("mts", models) for _ in range(options.rounds)), key=lambda r: r.seconds)
         steps.append([case.name, str(models), f"{result.seconds:.3f}", f"{1e3 * result.seconds / models:.2f}",
-                      f"{sum(case.bytes[:models]) / 1e9 / result.seconds:.2f}", f"{result.anonymous / 1e6:.0f}"])  # fmt: skip
+                      f"{sum(case.bytes[:models]) / 1e9 / result.seconds:.2f}", f"{result.processor:.2f}", f"{result.anonymous / 1e6:.0f}"])  # fmt: skip
     return rows, steps, written
 
 
@@ -180,7 +180,7 @@ def main() -> int:
     text += table(["set: program", "input, GB", "seconds: median (least)", "GB/s", "processor, s", "anonymous memory, MB", "budget, MB"], rows)
     if steps:
         text += "\nBy number of models (least of the rounds):\n\n"
-        text += table(["set", "models", "seconds", "ms a model", "GB/s", "anonymous memory, MB"], steps)
+        text += table(["set", "models", "seconds", "ms a model", "GB/s", "processor, s", "anonymous memory, MB"], steps)
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     print(text)
