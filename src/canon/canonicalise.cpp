@@ -1,3 +1,4 @@
+#include "base/parallel.h"
 #include "canon/opset.h"
 #include "canon/passes.h"
 #include "canon/pipeline.h"
@@ -35,16 +36,21 @@ Result<bool> in_file(const Model& model, Result<bool> result) {
 
 Result<void> canonicalise(std::vector<Model>& models, const CanonicaliseOptions& options) {
   // The adapters look at constants, which Constant nodes would hide.
-  for (Model& model : models) {
+  const auto prepare = [&](size_t m) -> Result<void> {
+    Model& model = models[m];
     MTS_TRY(in_file(model, canon::eliminate_dead(model)));
     MTS_TRY(in_file(model, canon::check_operands(model)));
     MTS_TRY(in_file(model, canon::constants_to_initializers(model)));
-  }
+    return {};
+  };
+  const auto simplify = [&](size_t m) -> Result<void> {
+    if (!options.keep_metadata) drop_metadata(models[m].graph);
+    MTS_TRY(in_file(models[m], canon::run_to_fixed_point(models[m], passes())));
+    return {};
+  };
+  MTS_TRY(try_each_parallel(models.size(), prepare));
   MTS_TRY(canon::unify_opsets(models));
-  for (Model& model : models) {
-    if (!options.keep_metadata) drop_metadata(model.graph);
-    MTS_TRY(in_file(model, canon::run_to_fixed_point(model, passes())));
-  }
+  MTS_TRY(try_each_parallel(models.size(), simplify));
   MTS_TRY(canon::unify_weight_layouts(models));
   return {};
 }

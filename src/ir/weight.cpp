@@ -58,6 +58,7 @@ struct Weight::Expression {
     WeightPtr part;
   };
   std::variant<Ref, Strings, Concat, Slice, Gather, Transpose, Reshape> form;
+  size_t byte_size = 0;  // what Weight::byte_size() says
   mutable std::once_flag digest_once;
   mutable Digest digest;
   // Weights that were found to be equal byte by byte hold one of these in common, and are not compared again.
@@ -65,7 +66,13 @@ struct Weight::Expression {
 };
 
 Weight::Weight(DType dtype, Dims dims, std::unique_ptr<Expression> expression)
-    : dtype_(dtype), dims_(std::move(dims)), expression_(std::move(expression)) {}
+    : dtype_(dtype), dims_(std::move(dims)), expression_(std::move(expression)) {
+  if (const auto* values = strings()) {
+    for (const auto& s : *values) expression_->byte_size += s.size();
+  } else {
+    expression_->byte_size = mts::byte_size(dtype_, element_count());
+  }
+}
 Weight::~Weight() = default;
 
 namespace {
@@ -196,14 +203,7 @@ WeightPtr Weight::floats(std::span<const float> values, Dims dims) {
 
 int64_t Weight::element_count() const { return mts::element_count(dims_); }
 
-size_t Weight::byte_size() const {
-  if (const auto* values = strings()) {
-    size_t size = 0;
-    for (const auto& s : *values) size += s.size();
-    return size;
-  }
-  return mts::byte_size(dtype_, element_count());
-}
+size_t Weight::byte_size() const { return expression_->byte_size; }
 
 std::span<const std::byte> Weight::bytes() const {
   if (const auto* ref = std::get_if<Expression::Ref>(&expression_->form)) return ref->bytes.data;
@@ -319,6 +319,8 @@ std::vector<double> Weight::as_doubles() const {
 }
 
 Digest Weight::digest() const {
+  if (const auto* reshape = std::get_if<Expression::Reshape>(&expression_->form))
+    return reshape->part->digest();  // dims do not count
   std::call_once(expression_->digest_once, [this] {
     XXH3_state_t* state = XXH3_createState();
     XXH3_128bits_reset(state);
@@ -344,6 +346,11 @@ Digest Weight::digest() const {
 
 bool Weight::same_content(const Weight& other) const {
   if (this == &other) return true;
+  // What was found out of the content that is reshaped is found out once.
+  if (const auto* reshape = std::get_if<Expression::Reshape>(&expression_->form))
+    return reshape->part->same_content(other);
+  if (const auto* reshape = std::get_if<Expression::Reshape>(&other.expression_->form))
+    return same_content(*reshape->part);
   if (dtype_ != other.dtype_ || byte_size() != other.byte_size() || element_count() != other.element_count())
     return false;
   if (dtype_ == DType::kString) return *strings() == *other.strings();
@@ -352,8 +359,17 @@ bool Weight::same_content(const Weight& other) const {
     const std::scoped_lock lock(equal_weights);
     if (expression_->equal != nullptr && expression_->equal == other.expression_->equal) return true;
   }
+  // Contents that are transposed alike are compared as they lie, without a copy.
+  const Weight *one = this, *two = &other;
+  const auto* transposed = std::get_if<Expression::Transpose>(&one->expression_->form);
+  const auto* other_transposed = std::get_if<Expression::Transpose>(&two->expression_->form);
+  if (transposed != nullptr && other_transposed != nullptr &&
+      transposed->permutation == other_transposed->permutation && dims_ == other.dims_) {
+    one = transposed->part.get();
+    two = other_transposed->part.get();
+  }
   std::string mine, others;
-  const auto a = contiguous(*this, mine), b = contiguous(other, others);
+  const auto a = contiguous(*one, mine), b = contiguous(*two, others);
   if (a.data() != b.data() && !a.empty() && std::memcmp(a.data(), b.data(), a.size()) != 0) return false;
   const std::scoped_lock lock(equal_weights);
   if (expression_->equal == nullptr) expression_->equal = std::make_shared<int>();

@@ -4,8 +4,10 @@
 #include "partial/matrix.h"
 #include "partial/neurons.h"
 #include "partial/rows.h"
+#include "partial/seeds.h"
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,13 @@ class Finder {
   bool seed_cells(const Members& members);
   std::vector<Rows> rows_of(const Members& members, const std::vector<Columns>& columns, bool fine) const;
   void note_fine(uint32_t set, const Members& members, const Matching& fine);
+  // What each member is compared with, its seeds last: pairs (place of the other member, seeds).
+  using Compared = std::vector<std::pair<size_t, Seeds>>;
+  std::vector<Compared> compare_members(const Members& members,
+                                        const std::function<bool(size_t, size_t)>& comparable,
+                                        const std::function<bool(const Seeds&)>& enough) const;
   Matrix matrix_of(uint32_t m, NodeId id) const;
+  size_t threads_for_matrices(const Members& members) const;
   std::vector<Matrix> parameters_of(uint32_t m, NodeId id) const;
   void record(uint32_t set, const std::vector<Rows>& rows, const Matching& matching);
   void join(const std::vector<std::pair<uint32_t, Channel>>& roots, uint64_t signature);

@@ -1,4 +1,5 @@
 // Neurons by the rows of layers, and by the columns of rows that are equal.
+#include "base/parallel.h"
 #include "partial/finder.h"
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace {
 
 // What a split has to save: this part of a weight.
 constexpr size_t kWorthwhilePart = 128;
+// Bytes of matrices that are copied at a time, beside one of any size.
+constexpr uint64_t kCopied = uint64_t{32} << 20;
 
 // Whether some member has no row in common with any other, as far as is known.
 bool shares_nothing_somewhere(size_t members, const Matching& matching) {
@@ -27,6 +30,7 @@ bool shares_nothing_somewhere(size_t members, const Matching& matching) {
 std::vector<Columns> Finder::columns_of(const Members& members) const {
   std::vector<Columns> result(members.size());
   std::map<std::vector<uint64_t>, uint32_t> keys;
+  std::map<NeuronId, uint32_t> key_of;  // a key takes a look at every model
   std::map<std::pair<size_t, int64_t>, std::vector<size_t>> by_width;
   for (size_t i = 0; i < members.size(); ++i) {
     const uint32_t m = members[i].first;
@@ -36,10 +40,14 @@ std::vector<Columns> Finder::columns_of(const Members& members) const {
     for (uint32_t c = 0; c < columns.channels.size(); ++c) {
       const NeuronId id = neuron(m, columns.channels[c]);
       if (id == kNoNeuron) continue;
-      std::vector<uint64_t> key = {result_.all[id].signature};
-      for (uint32_t other = 0; other < models_.size(); ++other)
-        if (result_.all[id].channels[other] != kNoChannel) key.push_back(other);
-      groups[keys.try_emplace(key, static_cast<uint32_t>(keys.size())).first->second].emplace_back(id, c);
+      const auto [known, fresh] = key_of.try_emplace(id);
+      if (fresh) {
+        std::vector<uint64_t> key = {result_.all[id].signature};
+        for (uint32_t other = 0; other < models_.size(); ++other)
+          if (result_.all[id].channels[other] != kNoChannel) key.push_back(other);
+        known->second = keys.try_emplace(std::move(key), static_cast<uint32_t>(keys.size())).first->second;
+      }
+      groups[known->second].emplace_back(id, c);
     }
     for (auto& [key, entries] : groups) {
       std::ranges::sort(entries);
@@ -70,7 +78,7 @@ std::vector<Columns> Finder::columns_of(const Members& members) const {
 std::vector<Rows> Finder::rows_of(const Members& members, const std::vector<Columns>& columns,
                                   bool fine) const {
   std::vector<Rows> rows(members.size());
-  for (size_t i = 0; i < members.size(); ++i) {
+  for_each_parallel(members.size(), threads_for_matrices(members), [&](size_t i) {
     const auto& [m, id] = members[i];
     const Layer& layer = role(m, id).layer;
     const Tracked& out = made_by(channels_[m], models_[m], id);
@@ -88,8 +96,20 @@ std::vector<Rows> Finder::rows_of(const Members& members, const std::vector<Colu
       for (size_t r = 0; r < matrix.rows(); ++r) hashes.of_row.push_back(matrix.hash(r, group.positions));
     }
     rows[i].total_bytes = matrix.rows() * matrix.columns() * matrix.cell_bytes();
-  }
+  });
   return rows;
+}
+
+// In how many threads the members' matrices can be looked at, each holding one of them: copies take memory.
+size_t Finder::threads_for_matrices(const Members& members) const {
+  uint64_t bytes = 0, largest = 1;
+  for (const auto& [m, id] : members) {
+    const Layer& layer = role(m, id).layer;
+    const Weight& weight = *models_[m].graph.value(layer.weight).weight;
+    bytes += weight.byte_size();
+    largest = std::max<uint64_t>(largest, Matrix::copied_bytes(weight, layer.row_axis, layer.column_axis));
+  }
+  return std::min<uint64_t>(threads_for(bytes), 1 + kCopied / largest);
 }
 
 Matrix Finder::matrix_of(uint32_t m, NodeId id) const {

@@ -1,71 +1,97 @@
 // Neurons where nothing is known of them yet: see seeds.h.
+#include "base/parallel.h"
 #include "partial/finder.h"
-#include "partial/seeds.h"
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <utility>
 
 namespace mts::partial {
 namespace {
 
-// Models whose tables one is compared with.
-constexpr size_t kMaxSeedTables = 8;
 // Rows in which columns that correspond are looked for.
 constexpr size_t kMostSeedRows = 64;
 
 }  // namespace
 
+// Compares each member with those before it, the first of them at most, until `enough` is found. Nothing is
+// joined meanwhile, so the members are independent of each other.
+std::vector<Finder::Compared> Finder::compare_members(const Members& members,
+                                                      const std::function<bool(size_t, size_t)>& comparable,
+                                                      const std::function<bool(const Seeds&)>& enough) const {
+  std::vector<Compared> result(members.size());
+  std::vector<CellSample> samples(std::min(members.size() - 1, SeedTable::kMost));
+  std::vector<std::vector<bool>> wanted(members.size(), std::vector<bool>(samples.size(), false));
+  bool any = false;
+  for (size_t k = 1; k < members.size(); ++k)
+    for (size_t other = 0; other < std::min(k, samples.size()); ++other)
+      if (comparable(k, other)) wanted[k][other] = any = true;
+  if (!any) return result;
+  const size_t threads = threads_for_matrices(members);
+  for_each_parallel(samples.size(), threads, [&](size_t k) {
+    samples[k] = sample_cells(matrix_of(members[k].first, members[k].second));
+  });
+  const SeedTable table(std::move(samples));
+  for_each_parallel(members.size(), threads, [&](size_t k) {
+    if (std::ranges::find(wanted[k], true) == wanted[k].end()) return;
+    std::vector<Seeds> found = table.compare(matrix_of(members[k].first, members[k].second), wanted[k]);
+    for (size_t other = 0; other < found.size(); ++other) {
+      if (!wanted[k][other]) continue;
+      result[k].emplace_back(other, std::move(found[other]));
+      if (enough(result[k].back().second)) break;
+    }
+  });
+  return result;
+}
+
 // The entries of a vocabulary may stand anywhere, and so may the features: nothing before a table says which
 // is which. Each table is compared with those of the models before it until something is found.
 void Finder::seed_tables(const Members& members) {
-  for (size_t k = 1; k < members.size(); ++k) {
-    const auto& [m, id] = members[k];
-    const Tracked& features = made_by(channels_[m], models_[m], id);
-    const Tracked& entries = role(m, id).layer.columns;
-    const Matrix mine = matrix_of(m, id);
-    for (size_t tried = 0; tried < std::min(k, kMaxSeedTables); ++tried) {
-      const auto& [other, other_id] = members[tried];
-      const Tracked& other_features = made_by(channels_[other], models_[other], other_id);
-      const Matrix theirs = matrix_of(other, other_id);
-      if (theirs.cell_bytes() != mine.cell_bytes() || other_features.unit != features.unit) continue;
-      const Seeds seeds = find_seeds(theirs, mine);
-      const auto root = [&](uint32_t model, const Tracked& tracked, uint32_t i) {
-        return std::pair(model, channels_[model].root(tracked.channels[i]));
-      };
-      for (const auto& [a, b] : seeds.rows) join({root(other, other_features, a), root(m, features, b)}, 0);
+  const auto features_of = [&](size_t k) -> const Tracked& {
+    return made_by(channels_[members[k].first], models_[members[k].first], members[k].second);
+  };
+  const std::vector<Compared> compared = compare_members(
+      members, [&](size_t k, size_t other) { return features_of(other).unit == features_of(k).unit; },
+      [](const Seeds& seeds) { return !seeds.rows.empty(); });
+  const auto root = [&](size_t k, const Tracked& tracked, uint32_t i) {
+    const uint32_t m = members[k].first;
+    return std::pair(m, channels_[m].root(tracked.channels[i]));
+  };
+  const auto entries_of = [&](size_t k) -> const Tracked& {
+    return role(members[k].first, members[k].second).layer.columns;
+  };
+  for (size_t k = 1; k < members.size(); ++k)
+    for (const auto& [other, seeds] : compared[k]) {
+      for (const auto& [a, b] : seeds.rows)
+        join({root(other, features_of(other), a), root(k, features_of(k), b)}, 0);
       for (const auto& [a, b] : seeds.columns)
-        join({root(other, role(other, other_id).layer.columns, a), root(m, entries, b)}, 0);
-      if (!seeds.rows.empty()) break;
+        join({root(other, entries_of(other), a), root(k, entries_of(k), b)}, 0);
     }
-  }
 }
 
 // Nothing says which columns correspond: their producers were permuted and keep no row. Elements that are
 // equal, wherever they stand, tell.
 bool Finder::seed_cells(const Members& members) {
+  const auto layer_of = [&](size_t k) -> const Layer& {
+    return role(members[k].first, members[k].second).layer;
+  };
+  const std::vector<Compared> compared = compare_members(
+      members,
+      [&](size_t k, size_t other) { return layer_of(k).splits_columns && layer_of(other).splits_columns; },
+      [](const Seeds& seeds) { return !seeds.columns.empty(); });
   bool any = false;
-  for (size_t k = 1; k < members.size(); ++k) {
-    const auto& [m, id] = members[k];
-    const Tracked& mine = role(m, id).layer.columns;
-    if (!role(m, id).layer.splits_columns) continue;
-    const Matrix matrix = matrix_of(m, id);
-    for (size_t tried = 0; tried < std::min(k, kMaxSeedTables); ++tried) {
-      const auto& [other, other_id] = members[tried];
-      const Tracked& theirs = role(other, other_id).layer.columns;
-      const Matrix other_matrix = matrix_of(other, other_id);
-      if (!role(other, other_id).layer.splits_columns || matrix.cell_bytes() != other_matrix.cell_bytes())
-        continue;
-      const Seeds seeds = find_seeds(other_matrix, matrix);
+  for (size_t k = 1; k < members.size(); ++k)
+    for (const auto& [place, seeds] : compared[k]) {
+      const uint32_t m = members[k].first, other = members[place].first;
       for (const auto& [a, b] : seeds.columns) {
-        const Channel from = channels_[other].root(theirs.channels[a]);
-        const Channel to = channels_[m].root(mine.channels[b]);
+        const Channel from = channels_[other].root(layer_of(place).columns.channels[a]);
+        const Channel to = channels_[m].root(layer_of(k).columns.channels[b]);
         if (result_.of_root[other][from] != kNoNeuron && result_.of_root[m][to] != kNoNeuron) continue;
         join({{other, from}, {m, to}}, 0);
         any = true;
       }
-      if (!seeds.columns.empty()) break;
     }
-  }
   return any;
 }
 
@@ -73,6 +99,8 @@ bool Finder::seed_cells(const Members& members) {
 // that are equal in some of these rows tell which columns do.
 bool Finder::seed_columns(const Members& members) {
   bool any = false;
+  std::optional<Matrix> a;  // of the first member
+  std::optional<ColumnSeeds> columns;
   for (size_t k = 1; k < members.size(); ++k) {
     const auto& [m, id] = members[k];
     const auto& [first, first_id] = members.front();
@@ -86,9 +114,10 @@ bool Finder::seed_columns(const Members& members) {
       if (const auto found = row_of.find(neuron(m, mine.channels[r])); found != row_of.end())
         pairs.emplace_back(found->second, r);
     if (pairs.empty()) continue;
-    const Matrix a = matrix_of(first, first_id), b = matrix_of(m, id);
-    if (a.cell_bytes() != b.cell_bytes()) continue;
-    for (const auto& [x, y] : column_seeds(a, b, pairs)) {
+    if (!a) columns.emplace(a.emplace(matrix_of(first, first_id)));
+    const Matrix b = matrix_of(m, id);
+    if (a->cell_bytes() != b.cell_bytes()) continue;
+    for (const auto& [x, y] : columns->compare(b, pairs)) {
       const Channel from = channels_[first].root(role(first, first_id).layer.columns.channels[x]);
       const Channel to = channels_[m].root(role(m, id).layer.columns.channels[y]);
       if (result_.of_root[first][from] != kNoNeuron && result_.of_root[m][to] != kNoNeuron) continue;

@@ -17,6 +17,8 @@ class Matrix {
   // A weight [.., rows * row_unit, .., columns * column_unit, ..]. Reads it into memory when its layout
   // differs.
   Matrix(const WeightPtr& weight, size_t row_axis, size_t column_axis, int64_t row_unit, int64_t column_unit);
+  // The memory that this takes.
+  static size_t copied_bytes(const Weight& weight, size_t row_axis, size_t column_axis);
   // Parameters with `unit` entries a row along `axis`; everything else is one column.
   static Matrix of_parameters(const WeightPtr& weight, size_t axis, int64_t unit);
 
@@ -27,8 +29,8 @@ class Matrix {
   Digest hash(size_t row, std::span<const uint32_t> columns) const;
   // Over the cells of one column in `rows`, in that order.
   Digest hash_column(uint32_t column, std::span<const uint32_t> rows) const;
-  // Over one cell; fast, to look for cells that may be equal.
-  uint64_t key(size_t row, size_t column) const;
+  // Over each cell of one row; fast, to look for cells that may be equal.
+  void keys(size_t row, std::span<uint64_t> keys) const;
   // Bytewise, against a row of another matrix of the same columns.
   bool equal_rows(size_t row, const Matrix& other, size_t other_row) const;
 

@@ -19,23 +19,31 @@ constexpr double kLargePart = 0.25;
 constexpr std::array<std::string_view, 4> kDepthNames = {"full", "by_sharers", "large",
                                                          "layers"};  // of Depth
 
+// A convolution of each channel by itself.
+bool is_depthwise(const Model& model, const Node& node) {
+  if (!node.is("Conv")) return false;
+  const WeightPtr& weight = model.graph.value(node.inputs[1]).weight;
+  return weight != nullptr && weight->dims().size() > 2 && weight->dims()[1] == 1 &&
+         node.int_or("group", 1) == weight->dims()[0];
+}
+
 // Which nodes correspond when models may have other numbers of channels. That number is an attribute of
 // depthwise convolutions, which would keep them apart.
-Alignment align_widths(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
+Alignment align_widths(const std::vector<Model>& models, const WeightClasses& classes,
+                       const std::vector<SharedInput>& shared_inputs) {
+  const bool any = std::ranges::any_of(models, [](const Model& model) {
+    return std::ranges::any_of(model.graph.order(),
+                               [&](NodeId id) { return is_depthwise(model, model.graph.node(id)); });
+  });
+  if (!any) return align(models, classes, number_values(models, classes, shared_inputs));
   std::vector<Model> views;
   for (const Model& model : models) {
     Model& view = views.emplace_back(model.clone());
-    for (const NodeId id : view.graph.order()) {
-      Node& node = view.graph.node(id);
-      if (!node.is("Conv")) continue;
-      const WeightPtr& weight = view.graph.value(node.inputs[1]).weight;
-      if (weight != nullptr && weight->dims().size() > 2 && weight->dims()[1] == 1 &&
-          node.int_or("group", 1) == weight->dims()[0])
-        node.set("group", int64_t{0});
-    }
+    for (const NodeId id : view.graph.order())
+      if (is_depthwise(view, view.graph.node(id))) view.graph.node(id).set("group", int64_t{0});
   }
-  const WeightClasses classes = classify_weights(views);
-  return align(views, classes, number_values(views, classes, shared_inputs));
+  const WeightClasses of_views = classify_weights(views);
+  return align(views, of_views, number_values(views, of_views, shared_inputs));
 }
 
 // Aligned sets in which some model reads rows, or columns, apart from others.
@@ -96,7 +104,7 @@ Result<Report> split_shared_parts(std::vector<Model>& models, const std::vector<
   Report report;
   if (models.size() < 2) return report;
   WeightClasses classes = classify_weights(models);
-  Alignment alignment = align_widths(models, shared_inputs);
+  Alignment alignment = align_widths(models, classes, shared_inputs);
   std::vector<Channels> channels = find_channels(models, alignment);
   Neurons neurons = find_neurons(models, channels, alignment, classes);
   if (depth == Depth::kFull && !neurons.fine.empty()) {

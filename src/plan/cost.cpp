@@ -30,45 +30,45 @@ double CostModel::bytes(const Type& type) {
   return element_count(type) * std::max(bit_width(type.dtype), 8) / 8;
 }
 
-Work CostModel::work_of(const Node& node, std::span<const Type> operands, std::span<const bool> constant,
-                        std::span<const Type> outputs) {
+Work CostModel::work_of(const Node& node, std::span<const Type* const> operands,
+                        std::span<const bool> constant, std::span<const Type* const> outputs) {
   Work work;
   for (size_t i = 0; i < operands.size(); ++i)
-    (constant[i] ? work.weight_bytes : work.activation_bytes) += bytes(operands[i]);
-  for (const Type& output : outputs) {
-    work.activation_bytes += bytes(output);
-    work.output_elements += element_count(output);
+    (constant[i] ? work.weight_bytes : work.activation_bytes) += bytes(*operands[i]);
+  for (const Type* output : outputs) {
+    work.activation_bytes += bytes(*output);
+    work.output_elements += element_count(*output);
   }
   const auto inner = [&](size_t operand, size_t axis) {
-    return operands.size() > operand && operands[operand].has_rank() && operands[operand].rank() > axis
-               ? size_of(operands[operand], axis)
+    return operands.size() > operand && operands[operand]->has_rank() && operands[operand]->rank() > axis
+               ? size_of(*operands[operand], axis)
                : 1;
   };
-  if (!operands.empty()) work.dtype = operands.front().dtype;
+  if (!operands.empty()) work.dtype = operands.front()->dtype;
   if (node.is("Conv") && operands.size() > 1) {
     // Each output element sums over C/group * kernel products.
-    const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
+    const double taps = element_count(*operands[1]) / std::max(inner(1, 0), 1.0);
     work.flops = 2 * work.output_elements * taps;
     const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
     work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
     work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
   } else if (node.is("ConvTranspose") && operands.size() > 1) {
-    const double taps = element_count(operands[1]) / std::max(inner(1, 0), 1.0);
-    work.flops = 2 * element_count(operands[0]) * taps;
+    const double taps = element_count(*operands[1]) / std::max(inner(1, 0), 1.0);
+    work.flops = 2 * element_count(*operands[0]) * taps;
     const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
     work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
     work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
-  } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0].has_rank() &&
-             operands[0].rank() > 0) {
-    const double summed = inner(0, operands[0].rank() - 1);
+  } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0]->has_rank() &&
+             operands[0]->rank() > 0) {
+    const double summed = inner(0, operands[0]->rank() - 1);
     work.flops = 2 * work.output_elements * summed;
     work.kernel = Kernel::kMatMul;
-    const bool has_columns = outputs.size() == 1 && outputs[0].has_rank() && outputs[0].rank() > 0;
-    work.channels = has_columns ? std::min(summed, size_of(outputs[0], outputs[0].rank() - 1)) : summed;
+    const bool has_columns = outputs.size() == 1 && outputs[0]->has_rank() && outputs[0]->rank() > 0;
+    work.channels = has_columns ? std::min(summed, size_of(*outputs[0], outputs[0]->rank() - 1)) : summed;
   } else if ((node.is("LSTM") || node.is("GRU") || node.is("RNN")) && operands.size() > 2) {
-    work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(operands[1]) + element_count(operands[2]));
+    work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(*operands[1]) + element_count(*operands[2]));
     work.kernel = Kernel::kRecurrent;
-    work.channels = operands[2].has_rank() && operands[2].rank() > 2 ? inner(2, 2) : 1;
+    work.channels = operands[2]->has_rank() && operands[2]->rank() > 2 ? inner(2, 2) : 1;
   } else {
     work.flops = 4 * work.output_elements;
   }

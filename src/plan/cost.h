@@ -33,8 +33,8 @@ class CostModel {
   static double element_count(const Type& type);
   static double bytes(const Type& type);
   // One member's node by itself.
-  static Work work_of(const Node& node, std::span<const Type> operands, std::span<const bool> constant,
-                      std::span<const Type> outputs);
+  static Work work_of(const Node& node, std::span<const Type* const> operands, std::span<const bool> constant,
+                      std::span<const Type* const> outputs);
 
   Nanoseconds node(const Work& work) const;
   // An elementwise node that runs inside the step that feeds it: no dispatch, and what it reads beside that

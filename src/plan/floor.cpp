@@ -11,7 +11,7 @@ namespace mts {
 Nanoseconds roofline_floor(const Program& program, const CostModel& cost) {
   double arithmetic = 0;  // seconds
   for (const Column& column : program.columns)
-    for (const Member& member : column.members) arithmetic += cost.at_peak(work_of_member(program, member));
+    for (const Member& member : column.members) arithmetic += cost.at_peak(member.work);
   double bytes = 0;
   for (const WeightPtr& weight : program.weights)
     if (weight != nullptr) bytes += static_cast<double>(weight->byte_size());

@@ -1,5 +1,8 @@
 #include "plan/group_search.h"
 
+#include "base/parallel.h"
+#include "plan/memory.h"
+#include "plan/schedule.h"
 #include "plan/signature.h"
 #include "plan/similarity.h"
 
@@ -28,6 +31,11 @@ struct Piece {
   bool possible() const { return nanoseconds < kNever; }
 };
 
+struct Job {  // a piece to be planned
+  size_t begin = 0, end = 0, members = 0;
+  Piece* piece = nullptr;
+};
+
 struct Division {
   std::vector<size_t> ends;  // places in the order, ascending; the last is the number of models
   double nanoseconds = kNever;
@@ -42,7 +50,15 @@ class GroupSearch {
         options_(options),
         order_(order_by_similarity(program, cost)),
         signatures_(program),
-        count_(order_.models.size()) {
+        count_(order_.models.size()),
+        own_members_(program.models->size(), 0) {
+    for (const Column& column : program.columns)
+      for (const Member& member : column.members)
+        if (member.origins.size() == 1) {
+          ++own_members_[member.origins.front().first];
+        } else {
+          common_members_.push_back(&member);
+        }
     for (const WeightPtr& weight : program.weights)
       if (weight != nullptr) constants_ += static_cast<double>(weight->byte_size());
     for (size_t size = 1; size <= count_; size = size < 4        ? size + 1
@@ -64,7 +80,9 @@ class GroupSearch {
     return std::span(order_.models).subspan(begin, end - begin);
   }
   bool related(size_t begin, size_t end) const;
-  Piece piece(size_t begin, size_t end);
+  size_t member_count(std::span<const uint32_t> models) const;
+  void want(size_t begin, size_t end);
+  void plan_piece(const Job& job) const;
   void measure_pieces();
   // The fastest division whose groups each need at most `activations` bytes; exactly `groups`, when not 0.
   Division divide(double activations, size_t groups) const;
@@ -80,9 +98,12 @@ class GroupSearch {
   size_t count_;
   double constants_ = 0;
   std::set<size_t> sizes_;
+  std::vector<size_t> own_members_;            // [model]: those that no other model has
+  std::vector<const Member*> common_members_;  // of several models
   std::map<Signature, Piece> planned_;
   size_t members_planned_ = 0;
-  std::vector<std::map<size_t, Piece>> pieces_;  // [begin], by end
+  std::vector<Job> jobs_;
+  std::vector<std::map<size_t, const Piece*>> pieces_;  // [begin], by end
 };
 
 bool GroupSearch::related(size_t begin, size_t end) const {
@@ -91,22 +112,47 @@ bool GroupSearch::related(size_t begin, size_t end) const {
   return true;
 }
 
-Piece GroupSearch::piece(size_t begin, size_t end) {
+size_t GroupSearch::member_count(std::span<const uint32_t> models) const {
+  size_t count = 0;
+  std::vector<bool> chosen(program_.models->size(), false);
+  for (const uint32_t model : models) {
+    chosen[model] = true;
+    count += own_members_[model];
+  }
+  for (const Member* member : common_members_)
+    count += std::ranges::any_of(member->origins, [&](const auto& origin) { return chosen[origin.first]; })
+                 ? 1
+                 : 0;
+  return count;
+}
+
+// Notes that a piece is wanted, and whether it has to be planned.
+void GroupSearch::want(size_t begin, size_t end) {
   const auto chosen = models(begin, end);
   const auto [it, added] = planned_.try_emplace(signatures_.of(chosen));
-  if (!added) return it->second;
+  pieces_[begin][end] = &it->second;
+  if (!added) return;
   const bool all = end - begin == count_;
-  Program part = of_models(program_, chosen);
-  size_t members = 0;
-  for (const Column& column : part.columns) members += column.members.size();
-  if (!all && members_planned_ + members > kMostPlanned && end - begin > 1) return it->second;
+  const size_t members = member_count(chosen);
+  if (!all && members_planned_ + members > kMostPlanned && end - begin > 1) return;
   members_planned_ += all ? 0 : members;
+  jobs_.push_back({begin, end, members, &it->second});
+}
+
+void GroupSearch::plan_piece(const Job& job) const {
+  const auto chosen = models(job.begin, job.end);
+  if (job.end - job.begin == count_ && options_.whole != nullptr) {
+    const auto order = schedule(program_, options_.whole->columns, {{chosen.begin(), chosen.end()}});
+    *job.piece = {static_cast<double>(options_.whole->predicted - cost_.run()),
+                  predicted_memory(program_, options_.whole->columns, order).activations};
+    return;
+  }
+  const Program part = of_models(program_, chosen);
   PlanOptions options = options_.plan;
   options.groups = {{chosen.begin(), chosen.end()}};
   options.explain = false;
   const Plan plan = make_plan(part, cost_, options);
-  it->second = {static_cast<double>(plan.predicted - cost_.run()), plan.predicted_memory.activations};
-  return it->second;
+  *job.piece = {static_cast<double>(plan.predicted - cost_.run()), plan.predicted_memory.activations};
 }
 
 void GroupSearch::measure_pieces() {
@@ -114,19 +160,21 @@ void GroupSearch::measure_pieces() {
   // Small pieces first: they are cheap, and needed by every division.
   for (const size_t size : sizes_)
     for (size_t begin = 0; begin + size <= count_; ++begin)
-      if (related(begin, begin + size)) pieces_[begin][begin + size] = piece(begin, begin + size);
-  const auto try_piece = [&](size_t begin, size_t end) { pieces_[begin][end] = piece(begin, end); };
+      if (related(begin, begin + size)) want(begin, begin + size);
   // Whole families, and what is left of each after pieces of the usual sizes.
   for (size_t begin = 0, end = 0; begin < count_; begin = end) {
     for (end = begin + 1; end < count_ && order_.related[end] >= kRelated;) ++end;
-    try_piece(begin, end);
+    want(begin, end);
     for (const size_t size : sizes_)
-      if (const size_t left = (end - begin) % size; left > 0) try_piece(end - left, end);
+      if (const size_t left = (end - begin) % size; left > 0) want(end - left, end);
   }
   for (size_t g = 0; g < static_cast<size_t>(options_.groups); ++g)
-    try_piece(count_ * g / static_cast<size_t>(options_.groups),
-              count_ * (g + 1) / static_cast<size_t>(options_.groups));
-  try_piece(0, count_);
+    want(count_ * g / static_cast<size_t>(options_.groups),
+         count_ * (g + 1) / static_cast<size_t>(options_.groups));
+  want(0, count_);
+  // The largest first, so that the threads end together.
+  std::ranges::stable_sort(jobs_, std::ranges::greater{}, &Job::members);
+  for_each_parallel(jobs_.size(), core_count(), [&](size_t j) { plan_piece(jobs_[j]); });
 }
 
 Division GroupSearch::divide(double activations, size_t groups) const {
@@ -144,11 +192,11 @@ Division GroupSearch::divide(double activations, size_t groups) const {
       const size_t next = groups == 0 ? 0 : k + 1;
       if (from.nanoseconds == kNever || next == layers) continue;
       for (const auto& [end, piece] : pieces_[begin]) {
-        if (!piece.possible() || piece.activations > activations) continue;
+        if (!piece->possible() || piece->activations > activations) continue;
         State& to = best[next][end];
-        const double nanoseconds = from.nanoseconds + piece.nanoseconds;
+        const double nanoseconds = from.nanoseconds + piece->nanoseconds;
         if (nanoseconds >= to.nanoseconds) continue;
-        to = {nanoseconds, std::max(from.activations, piece.activations), begin};
+        to = {nanoseconds, std::max(from.activations, piece->activations), begin};
       }
     }
   Division division;
@@ -173,7 +221,7 @@ Result<Division> GroupSearch::within_memory() const {
   if (division.nanoseconds < kNever) return division;
   double least = 0;
   for (size_t begin = 0; begin < count_; ++begin)
-    least = std::max(least, pieces_[begin].at(begin + 1).activations);
+    least = std::max(least, pieces_[begin].at(begin + 1)->activations);
   return fail(
       ErrorCode::kCheckFailed,
       fmt::format("a memory budget of {} cannot be kept{}: the weights take {}, what several groups need "
@@ -188,7 +236,7 @@ Result<Division> GroupSearch::within_latency() const {
   std::set<double> needs;  // what a division can need: the most of its pieces
   for (const auto& ends : pieces_)
     for (const auto& [end, piece] : ends)
-      if (piece.possible()) needs.insert(piece.activations);
+      if (piece->possible()) needs.insert(piece->activations);
   const auto groups = static_cast<size_t>(options_.groups);
   for (const double need : needs) {
     Division division = divide(need, groups);

@@ -21,6 +21,7 @@ namespace mts {
 
 struct GroupSearchOptions {
   PlanOptions plan = {};
+  const Plan* whole = nullptr;           // that of all models in one group, where there is one already
   int64_t groups = 0;                    // how many; 0: as many as are fastest
   std::optional<double> memory_budget;   // bytes, for constants and activations: the least latency within it
   double held = 0;                       // bytes of it that values needed by several groups take

@@ -11,6 +11,7 @@ Program without_columns(const Program& program) {
   result.models = program.models;
   result.types = program.types;
   result.weights = program.weights;
+  result.bytes = program.bytes;
   result.sources.resize(program.sources.size());
   result.use_counts = program.use_counts;
   return result;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <optional>
 
 namespace mts {
@@ -25,7 +24,7 @@ double other_bytes(const Work& work, double own) {
 double output_bytes(const Program& program, const Member& member) {
   double bytes = 0;
   for (const Number output : member.outputs)
-    if (output != kNoNumber) bytes += CostModel::bytes(program.types[output]);
+    if (output != kNoNumber) bytes += program.bytes[output];
   return bytes;
 }
 
@@ -33,7 +32,7 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
                       const LanePlan& lane) {
   Work total;
   for (const uint32_t m : lane.members) {
-    const Work work = work_of_member(program, column.members[m]);
+    const Work& work = column.members[m].work;
     total.flops += work.flops;
     total.activation_bytes += work.activation_bytes;
     total.weight_bytes += work.weight_bytes;
@@ -171,21 +170,8 @@ bool runs_inside_producer(const Program& program, const Member& member, const Co
   return false;
 }
 
-Work work_of_member(const Program& program, const Member& member) {
-  std::vector<Type> operands, outputs;
-  std::unique_ptr<bool[]> constant(new bool[member.operands.size() + 1]);
-  for (const Number operand : member.operands) {
-    if (operand == kNoNumber) continue;
-    constant[operands.size()] = program.weights[operand] != nullptr;
-    operands.push_back(program.types[operand]);
-  }
-  for (const Number output : member.outputs)
-    if (output != kNoNumber) outputs.push_back(program.types[output]);
-  return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
-}
-
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost) {
-  const Work work = work_of_member(program, member);
+  const Work& work = member.work;
   return runs_inside_producer(program, member, cost)
              ? cost.inside(other_bytes(work, output_bytes(program, member)))
              : cost.node(work);
@@ -231,8 +217,12 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
     });
   };
   const auto add_choice = [&](std::vector<LanePlan> lanes, Strategy strategy) {
-    Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0};
-    for (const LanePlan& lane : choice.lanes) choice.cost += lane_cost(program, column, cost, lane);
+    Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0, .lane_of = {}};
+    choice.lane_of.resize(column.members.size());
+    for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
+      choice.cost += lane_cost(program, column, cost, choice.lanes[l]);
+      for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
+    }
     result.choices.push_back(std::move(choice));
   };
   if (column.members.size() > 1 && options.strategy != Mode::kConcat) {
@@ -285,7 +275,7 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
     // A few members at a time, where all of them would leave a cache that those stay in.
     if (options.strategy == Mode::kAuto && !result.choices.empty()) {
       double moved = 0;
-      for (const Member& member : column.members) moved += work_of_member(program, member).activation_bytes;
+      for (const Member& member : column.members) moved += member.work.activation_bytes;
       const size_t count = column.members.size();
       for (size_t size = 2; size < count; size *= 4)
         if (cost.cache_level(moved / static_cast<double>(count) * static_cast<double>(size)) <

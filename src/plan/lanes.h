@@ -12,7 +12,8 @@ namespace mts {
 struct Choice {
   std::vector<LanePlan> lanes;
   Strategy strategy = Strategy::kApart;
-  Nanoseconds cost = 0;  // of the nodes, without changes of placement
+  Nanoseconds cost = 0;           // of the nodes, without changes of placement
+  std::vector<uint32_t> lane_of;  // the lane of each member
 };
 
 struct ColumnChoices {
@@ -46,8 +47,7 @@ Proposal propose_lane(const Program& program, const Column& column, std::span<co
 // reader of what another node makes.
 bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost);
 
-// One member by itself: its work, and what it costs.
-Work work_of_member(const Program& program, const Member& member);
+// What one member costs by itself.
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,

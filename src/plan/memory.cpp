@@ -67,9 +67,7 @@ class Simulation {
     int64_t readers = 0;  // still to come
   };
 
-  double bytes(Number number) const {
-    return program_.types[number].has_rank() ? CostModel::bytes(program_.types[number]) : 0;
-  }
+  double bytes(Number number) const { return program_.types[number].has_rank() ? program_.bytes[number] : 0; }
   static double aligned(double bytes) { return std::ceil(bytes / kAlignment) * kAlignment; }
   uint32_t add(double bytes) {
     const double size = aligned(bytes);

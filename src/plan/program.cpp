@@ -90,6 +90,19 @@ void mark_uncomputable_symbols(Program& program, const Numbering& numbering,
         if (dim.is_symbolic() && !computable.contains(dim.symbol)) dim.symbol = kUnnamed + dim.symbol;
 }
 
+Work work_of(const Program& program, const Member& member) {
+  std::vector<const Type*> operands, outputs;
+  const std::unique_ptr<bool[]> constant(new bool[member.operands.size() + 1]);
+  for (const Number operand : member.operands) {
+    if (operand == kNoNumber) continue;
+    constant[operands.size()] = program.weights[operand] != nullptr;
+    operands.push_back(&program.types[operand]);
+  }
+  for (const Number output : member.outputs)
+    if (output != kNoNumber) outputs.push_back(&program.types[output]);
+  return CostModel::work_of(program.node(member), operands, {constant.get(), operands.size()}, outputs);
+}
+
 }  // namespace
 
 Program make_program(const std::vector<Model>& models, const Alignment& alignment, const Numbering& numbering,
@@ -140,8 +153,13 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
       const Graph& graph = models[model].graph;
       const Node& node = graph.node(id);
       const auto m = static_cast<uint32_t>(model);
-      Member member{
-          .model = m, .node = id, .origins = {{m, id}}, .operands = {}, .captures = {}, .outputs = {}};
+      Member member{.model = m,
+                    .node = id,
+                    .origins = {{m, id}},
+                    .operands = {},
+                    .captures = {},
+                    .outputs = {},
+                    .work = {}};
       for (const ValueId input : node.inputs) member.operands.push_back(number_of(m, input));
       for (const Graph* child : node.subgraphs())
         for (const Capture& capture : child->captures())
@@ -169,6 +187,11 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
     }
     program.columns.push_back(std::move(column));
   }
+  program.bytes.resize(count);
+  for (size_t number = 0; number < count; ++number)
+    program.bytes[number] = CostModel::bytes(program.types[number]);
+  for (Column& column : program.columns)
+    for (Member& member : column.members) member.work = work_of(program, member);
   return program;
 }
 

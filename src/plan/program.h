@@ -2,11 +2,14 @@
 // corresponding members stand in one column; columns are in an order that is topological for every model.
 #pragma once
 
+#include "plan/cost.h"
+
 #include <mts/align.h>
 #include <mts/graph.h>
 #include <mts/share.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,6 +26,7 @@ struct Member {
   std::vector<Number> operands;  // per input; kNoNumber for absent ones
   std::vector<Number> captures;  // outer values that its subgraphs read
   std::vector<Number> outputs;   // kNoNumber for absent or unused ones
+  Work work;                     // by itself
 };
 
 struct Column {
@@ -35,14 +39,33 @@ struct ValueSource {  // of a number that a node produces
   bool produced() const { return column != 0xffffffffu; }
 };
 
+// What parts of a program have in common with it: copies hold the same elements. Filled when the program is
+// made, and not changed afterwards.
+template <class T>
+class SharedVector {
+ public:
+  void resize(size_t size) { values_->resize(size); }
+  size_t size() const { return values_->size(); }
+  T& operator[](size_t i) { return (*values_)[i]; }
+  const T& operator[](size_t i) const { return (*values_)[i]; }
+  auto begin() { return values_->begin(); }
+  auto end() { return values_->end(); }
+  auto begin() const { return values_->cbegin(); }
+  auto end() const { return values_->cend(); }
+
+ private:
+  std::shared_ptr<std::vector<T>> values_ = std::make_shared<std::vector<T>>();
+};
+
 struct Program {
   const std::vector<Model>* models = nullptr;
   std::vector<Column> columns;
   // By number:
   // Unknown sizes have symbols; equal symbols are equal sizes. Symbols that no graph input has start with
   // '?'.
-  std::vector<Type> types;
-  std::vector<WeightPtr> weights;  // null when not constant
+  SharedVector<Type> types;
+  SharedVector<WeightPtr> weights;  // null when not constant
+  SharedVector<double> bytes;       // CostModel::bytes of the type
   std::vector<ValueSource> sources;
   std::vector<uint32_t> use_counts;          // operands, captures and model outputs that read it
   std::vector<std::vector<Number>> outputs;  // of each model

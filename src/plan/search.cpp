@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <set>
 
 namespace mts {
@@ -18,11 +17,28 @@ constexpr size_t kMaxChoices = 14;
 constexpr size_t kMaxCandidates = 8;
 constexpr int kMaxSweeps = 4;
 
-// One operand of one lane: what it wants.
-struct Want {
-  std::vector<Number> numbers;  // per member of the lane; one when the form is once
+// What one operand of one lane wants of one producer when it is not one value as it is.
+struct SetWant {
+  std::vector<Number> numbers;  // per member of the lane
   Form form;
   bool inside = false;  // the reader runs inside its producer, unless a change of placement comes between
+  double bytes = 0;     // of the numbers
+};
+
+// There is one for each operand of each member of each choice, so they are small.
+struct Want {
+  static constexpr uint32_t kNoSet = 0xffffffffu;
+  uint32_t producer = 0;  // a column
+  Number number = 0;      // one value as it is ...
+  uint32_t set = kNoSet;  // ... or this one of Wants::sets
+  bool inside = false;
+};
+
+// All wants of a choice, operand by operand, and what it costs to join those that come from several places.
+struct Wants {
+  std::vector<Want> wants;
+  std::vector<SetWant> sets;
+  Nanoseconds joins = 0;
 };
 
 class Search {
@@ -35,13 +51,13 @@ class Search {
  private:
   using State = size_t;
   // The cost of bringing numbers of one column into the wanted form, when that column runs by `choice`.
-  Nanoseconds convert(const Choice& choice, const Want& want) const;
+  Nanoseconds convert(const Choice& choice, const Wants& wants, const Want& want) const;
+  Nanoseconds convert_one(const Choice& choice, Number number, bool inside) const;
+  Nanoseconds convert_set(const Choice& choice, const SetWant& want) const;
   Nanoseconds single(const Choice& choice, Number number) const;
-  std::vector<Want> wants(const Column& column, const Choice& choice) const;
-  std::set<uint32_t> producers(const Want& want) const;
-  // Splits the cost of a want into what depends on one producer's choice and what does not.
-  template <class PerProducer>
-  Nanoseconds want_cost(const Want& want, PerProducer per_producer) const;
+  Wants wants_of(const Column& column, const Choice& choice) const;
+  // Splits a want into what depends on one producer's choice each; the rest of its cost goes to `joins`.
+  void add_set(SetWant want, Wants& wants) const;
   void enumerate(uint32_t column);
   void forward(uint32_t column);
   Nanoseconds incoming(uint32_t column, State state) const;  // under the decided choices
@@ -57,6 +73,7 @@ class Search {
   const PlanOptions& options_;
   WeightUse weights_;
   std::vector<ColumnChoices> choices_;
+  std::vector<std::vector<Wants>> wants_;        // [column][choice]
   std::vector<std::vector<Nanoseconds>> reach_;  // [column][choice]
   std::vector<std::vector<std::vector<Placement>>>
       at_hand_;                                 // [column][output]: placements of its fused choices
@@ -64,6 +81,10 @@ class Search {
   std::vector<uint32_t> fan_out_;
   std::vector<State> decided_;
   std::vector<bool> is_model_output_;  // [number]
+  mutable struct {
+    double bytes = -1;
+    Nanoseconds size = 0, cost = 0;
+  } single_;  // the last one
   Nanoseconds apart_cost_ = 0;
   Nanoseconds sequential_cost_ = 0;
 };
@@ -72,82 +93,105 @@ class Search {
 // the one with the fewest places where something is joined and split.
 constexpr Nanoseconds kClosePart = 20;
 
-double bytes_of(const Program& program, std::span<const Number> numbers) {
-  double bytes = 0;
-  for (const Number number : numbers) bytes += CostModel::bytes(program.types[number]);
-  return bytes;
-}
-
-bool is_fused(const Choice& choice, uint32_t member) {
-  return std::ranges::any_of(choice.lanes, [member](const LanePlan& lane) {
-    return lane.fused() && std::ranges::find(lane.members, member) != lane.members.end();
-  });
+const LanePlan& lane_with(const Choice& choice, uint32_t member) {
+  return choice.lanes[choice.lane_of[member]];
 }
 
 Nanoseconds Search::single(const Choice& choice, Number number) const {
-  const uint32_t member = program_.sources[number].member;
-  for (const LanePlan& lane : choice.lanes)
-    if (lane.fused() && std::ranges::find(lane.members, member) != lane.members.end()) {
-      const auto size = static_cast<Nanoseconds>(lane.members.size());
-      const Number one[] = {number};
-      const uint32_t output = program_.sources[number].output;
-      const auto& forms = lane.option.outputs;
-      if (cost_.joins_in_place() && output < forms.size() && forms[output].is_fused() &&
-          forms[output].placement.axis == 0)
-        return cost_.view({}, 0);
-      const double bytes = bytes_of(program_, one);
-      return cost_.copy(bytes, 0) + (cost_.launch() + cost_.view({}, bytes)) / size;
-    }
-  return 0;
+  const LanePlan& lane = lane_with(choice, program_.sources[number].member);
+  if (!lane.fused()) return 0;
+  const auto size = static_cast<Nanoseconds>(lane.members.size());
+  const uint32_t output = program_.sources[number].output;
+  const auto& forms = lane.option.outputs;
+  if (cost_.joins_in_place() && output < forms.size() && forms[output].is_fused() &&
+      forms[output].placement.axis == 0)
+    return cost_.view({}, 0);
+  // Members of a lane are mostly of one size.
+  const double bytes = program_.bytes[number];
+  if (single_.bytes != bytes || single_.size != size)
+    single_ = {bytes, size, cost_.copy(bytes, 0) + (cost_.launch() + cost_.view({}, bytes)) / size};
+  return single_.cost;
 }
 
-Nanoseconds Search::convert(const Choice& choice, const Want& want) const {
+Nanoseconds Search::convert(const Choice& choice, const Wants& wants, const Want& want) const {
+  return want.set == Want::kNoSet ? convert_one(choice, want.number, want.inside)
+                                  : convert_set(choice, wants.sets[want.set]);
+}
+
+Nanoseconds Search::convert_one(const Choice& choice, Number number, bool inside) const {
+  // Part of what one step makes for several: its reader is a step of its own.
+  const bool apart = inside && lane_with(choice, program_.sources[number].member).fused();
+  return single(choice, number) + (apart ? cost_.copy(program_.bytes[number], 1) : 0);
+}
+
+Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const {
   if (!want.form.is_fused()) {
     Nanoseconds sum = 0;
-    for (const Number number : want.numbers) {
-      sum += single(choice, number);
-      // Part of what one step makes for several: its reader is a step of its own.
-      if (want.inside && is_fused(choice, program_.sources[number].member))
-        sum += cost_.copy(bytes_of(program_, {&number, 1}), 1);
-    }
+    for (const Number number : want.numbers) sum += convert_one(choice, number, want.inside);
     return sum;
   }
-  const uint32_t output = program_.sources[want.numbers.front()].output;
-  for (const LanePlan& lane : choice.lanes) {
-    if (!lane.fused() || lane.members.size() != want.numbers.size()) continue;
-    bool same = true;
-    for (size_t i = 0; i < want.numbers.size() && same; ++i) {
-      const ValueSource& source = program_.sources[want.numbers[i]];
-      same = source.member == lane.members[i] && source.output == output;
-    }
-    if (!same || output >= lane.option.outputs.size() || !lane.option.outputs[output].is_fused()) continue;
+  const ValueSource& first = program_.sources[want.numbers.front()];
+  const uint32_t output = first.output;
+  const LanePlan& lane = lane_with(choice, first.member);
+  bool same = lane.fused() && lane.members.size() == want.numbers.size() &&
+              output < lane.option.outputs.size() && lane.option.outputs[output].is_fused();
+  for (size_t i = 0; i < want.numbers.size() && same; ++i) {
+    const ValueSource& source = program_.sources[want.numbers[i]];
+    same = source.member == lane.members[i] && source.output == output;
+  }
+  if (same) {
     const Placement from = lane.option.outputs[output].placement;
     const Type& type = program_.types[want.numbers.front()];
     switch (distance({&type, 1}, from, want.form.placement)) {
       case Distance::kSame:
         return 0;
-      case Distance::kReshape: {
+      case Distance::kReshape:
         // What would have run inside its producer becomes a step of its own, which reads and writes
         // everything.
-        const double bytes = bytes_of(program_, want.numbers);
-        return cost_.view(type, bytes) + (want.inside ? cost_.copy(bytes, 1) : 0);
-      }
+        return cost_.view(type, want.bytes) + (want.inside ? cost_.copy(want.bytes, 1) : 0);
       case Distance::kTranspose:
-        return cost_.copy(bytes_of(program_, want.numbers), 1);
+        return cost_.copy(want.bytes, 1);
     }
   }
   const bool in_place = cost_.joins_in_place() && want.form.placement.axis == 0;
-  Nanoseconds sum = in_place ? cost_.view({}, 0) : cost_.copy(bytes_of(program_, want.numbers), 1);
+  Nanoseconds sum = in_place ? cost_.view({}, 0) : cost_.copy(want.bytes, 1);
   if (want.inside) sum += cost_.launch();
   for (const Number number : want.numbers) sum += single(choice, number);
   return sum;
 }
 
-std::vector<Want> Search::wants(const Column& column, const Choice& choice) const {
-  std::vector<Want> all;
+void Search::add_set(SetWant want, Wants& wants) const {
+  // By column, in their order.
+  std::vector<std::pair<uint32_t, Number>> produced;
+  for (const Number number : want.numbers) {
+    want.bytes += program_.bytes[number];
+    if (program_.sources[number].produced()) produced.emplace_back(program_.sources[number].column, number);
+  }
+  if (produced.empty() || produced.size() < want.numbers.size() ||
+      std::ranges::any_of(produced, [&](const auto& one) { return one.first != produced.front().first; })) {
+    // Parts from several places (or graph inputs) are put together by one Concat.
+    if (want.form.is_fused()) wants.joins += cost_.copy(want.bytes, 1);
+    std::ranges::stable_sort(produced, {}, &std::pair<uint32_t, Number>::first);
+    for (size_t i = 0; i < produced.size(); ++i) {
+      if (i == 0 || produced[i].first != produced[i - 1].first) {
+        wants.wants.push_back(
+            {.producer = produced[i].first, .set = static_cast<uint32_t>(wants.sets.size())});
+        wants.sets.push_back({.numbers = {}, .form = Form::once()});
+      }
+      wants.sets.back().numbers.push_back(produced[i].second);
+    }
+    return;
+  }
+  wants.wants.push_back(
+      {.producer = produced.front().first, .set = static_cast<uint32_t>(wants.sets.size())});
+  wants.sets.push_back(std::move(want));
+}
+
+Wants Search::wants_of(const Column& column, const Choice& choice) const {
+  Wants all;
   const auto add_single = [&](Number number, bool inside = false) {
     if (number != kNoNumber && program_.sources[number].produced())
-      all.push_back({{number}, Form::once(), inside});
+      all.wants.push_back({.producer = program_.sources[number].column, .number = number, .inside = inside});
   };
   for (const LanePlan& lane : choice.lanes) {
     const Member& first = column.members[lane.members.front()];
@@ -164,41 +208,16 @@ std::vector<Want> Search::wants(const Column& column, const Choice& choice) cons
         add_single(first.operands[i]);
         continue;
       }
-      Want want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
+      SetWant want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
       bool constant = true;
       for (const uint32_t m : lane.members) {
         want.numbers.push_back(column.members[m].operands[i]);
         constant &= program_.weights[want.numbers.back()] != nullptr;
       }
-      if (!constant) all.push_back(std::move(want));
+      if (!constant) add_set(std::move(want), all);
     }
   }
   return all;
-}
-
-std::set<uint32_t> Search::producers(const Want& want) const {
-  std::set<uint32_t> columns;
-  for (const Number number : want.numbers)
-    if (program_.sources[number].produced()) columns.insert(program_.sources[number].column);
-  return columns;
-}
-
-template <class PerProducer>
-Nanoseconds Search::want_cost(const Want& want, PerProducer per_producer) const {
-  const auto columns = producers(want);
-  const bool all_produced =
-      std::ranges::all_of(want.numbers, [&](Number n) { return program_.sources[n].produced(); });
-  if (columns.size() == 1 && all_produced) return per_producer(*columns.begin(), want);
-  // Parts from several places (or graph inputs) are put together by one Concat.
-  Nanoseconds sum = want.form.is_fused() ? cost_.copy(bytes_of(program_, want.numbers), 1) : 0;
-  for (const uint32_t column : columns) {
-    Want part{.numbers = {}, .form = Form::once(), .inside = false};
-    for (const Number number : want.numbers)
-      if (program_.sources[number].produced() && program_.sources[number].column == column)
-        part.numbers.push_back(number);
-    sum += per_producer(column, part);
-  }
-  return sum;
 }
 
 void Search::enumerate(uint32_t column) {
@@ -229,20 +248,23 @@ void Search::forward(uint32_t column) {
   auto& choices = choices_[column].choices;
   auto& reach = reach_[column];
   reach.clear();
+  auto& wants = wants_[column];
+  wants.clear();
   for (const Choice& choice : choices) {
-    Nanoseconds cost = choice.cost;
+    wants.push_back(wants_of(program_.columns[column], choice));
+    Nanoseconds cost = choice.cost + wants.back().joins;
     std::set<uint32_t> counted;
-    for (const Want& want : wants(program_.columns[column], choice))
-      cost += want_cost(want, [&](uint32_t producer, const Want& part) {
-        Nanoseconds best = std::numeric_limits<Nanoseconds>::max();
-        const bool first = counted.insert(producer).second;
-        for (State s = 0; s < choices_[producer].choices.size(); ++s) {
-          const Nanoseconds upstream =
-              first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
-          best = std::min(best, upstream + convert(choices_[producer].choices[s], part));
-        }
-        return best;
-      });
+    for (const Want& want : wants.back().wants) {
+      const uint32_t producer = want.producer;
+      Nanoseconds best = std::numeric_limits<Nanoseconds>::max();
+      const bool first = counted.insert(producer).second;
+      for (State s = 0; s < choices_[producer].choices.size(); ++s) {
+        const Nanoseconds upstream =
+            first ? reach_[producer][s] / std::max<Nanoseconds>(fan_out_[producer], 1) : 0;
+        best = std::min(best, upstream + convert(choices_[producer].choices[s], wants.back(), want));
+      }
+      cost += best;
+    }
     reach.push_back(cost);
   }
   if (choices.size() > kMaxChoices) {  // the most promising ones, in their old order; the last is "apart"
@@ -253,12 +275,15 @@ void Search::forward(uint32_t column) {
     by_cost.push_back(choices.size() - 1);
     std::ranges::sort(by_cost);
     std::vector<Choice> kept;
+    std::vector<Wants> kept_wants;
     std::vector<Nanoseconds> kept_reach;
     for (const size_t i : by_cost) {
       kept.push_back(std::move(choices[i]));
+      kept_wants.push_back(std::move(wants[i]));
       kept_reach.push_back(reach[i]);
     }
     choices = std::move(kept);
+    wants = std::move(kept_wants);
     reach = std::move(kept_reach);
   }
   auto& at_hand = at_hand_[column];
@@ -280,22 +305,22 @@ void Search::forward(uint32_t column) {
 }
 
 Nanoseconds Search::incoming(uint32_t column, State state) const {
-  Nanoseconds cost = 0;
-  for (const Want& want : wants(program_.columns[column], choices_[column].choices[state]))
-    cost += want_cost(want, [&](uint32_t producer, const Want& part) {
-      return convert(choices_[producer].choices[decided_[producer]], part);
-    });
+  const Wants& wants = wants_[column][state];
+  Nanoseconds cost = wants.joins;
+  for (const Want& want : wants.wants)
+    cost += convert(choices_[want.producer].choices[decided_[want.producer]], wants, want);
   return cost;
 }
 
 // What the decided readers pay for this column running by `choice`.
 Nanoseconds Search::outgoing(uint32_t column, const Choice& choice) const {
   Nanoseconds cost = output_cost(column, choice);
-  for (const uint32_t reader : readers_[column])
-    for (const Want& want : wants(program_.columns[reader], choices_[reader].choices[decided_[reader]]))
-      cost += want_cost(want, [&](uint32_t producer, const Want& part) {
-        return producer == column ? convert(choice, part) : 0;
-      });
+  for (const uint32_t reader : readers_[column]) {
+    const Wants& wants = wants_[reader][decided_[reader]];
+    cost += wants.joins;
+    for (const Want& want : wants.wants)
+      if (want.producer == column) cost += convert(choice, wants, want);
+  }
   return cost;
 }
 
@@ -379,6 +404,7 @@ void Search::explain(std::vector<ColumnPlan>& plans) const {
 Plan Search::run() {
   const size_t count = program_.columns.size();
   choices_.resize(count);
+  wants_.resize(count);
   reach_.resize(count);
   at_hand_.resize(count);
   readers_.resize(count);

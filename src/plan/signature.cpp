@@ -44,9 +44,65 @@ Signatures::Signatures(const Program& program)
                           program.use_counts[number] > 1},
                          static_cast<uint32_t>(kinds.size()))
             .first->second);
+  number_models();
+}
+
+// The same over one model alone, with the numbers that other models have too by themselves: sets of models
+// of equal kinds have equal signatures.
+void Signatures::number_models() {
+  constexpr uint32_t kNobody = 0xffffffffU, kSeveral = 0xfffffffeU;
+  std::vector<uint32_t> owner(type_kinds_.size(), kNobody);
+  const auto for_each_number = [&](uint32_t model, const auto& each) {
+    for (const Place& place : places_[model]) {
+      const Member& member = program_.columns[place.column].members[place.member];
+      for (const auto* numbers : {&member.operands, &member.captures, &member.outputs}) {
+        for (const Number number : *numbers) each(number);
+        each(kNoNumber);
+      }
+    }
+  };
+  for (uint32_t model = 0; model < places_.size(); ++model)
+    for_each_number(model, [&](Number number) {
+      if (number != kNoNumber && owner[number] != model)
+        owner[number] = owner[number] == kNobody ? model : kSeveral;
+    });
+  std::map<std::vector<uint32_t>, uint32_t> kinds;
+  for (uint32_t model = 0; model < places_.size(); ++model) {
+    std::vector<uint32_t> text;
+    for (const Place& place : places_[model]) {
+      const Member& member = program_.columns[place.column].members[place.member];
+      text.insert(text.end(), {place.column, place.kind, static_cast<uint32_t>(member.operands.size()),
+                               static_cast<uint32_t>(member.captures.size()),
+                               static_cast<uint32_t>(member.outputs.size())});
+    }
+    ++set_;
+    uint32_t next = 0;
+    for_each_number(model, [&](Number number) {
+      if (number == kNoNumber) {
+        text.push_back(kNoNumber);
+      } else if (owner[number] == kSeveral) {
+        text.insert(text.end(), {kSeveral, number});
+      } else {
+        if (stamp_[number] != set_) local_[number] = next++;
+        stamp_[number] = set_;
+        text.insert(text.end(), {type_kinds_[number], local_[number]});
+      }
+    });
+    kind_of_model_.push_back(
+        kinds.try_emplace(std::move(text), static_cast<uint32_t>(kinds.size())).first->second);
+  }
 }
 
 Signature Signatures::of(std::span<const uint32_t> models) {
+  std::vector<uint32_t> kinds;
+  for (const uint32_t model : models) kinds.push_back(kind_of_model_[model]);
+  const XXH128_hash_t key = XXH3_128bits(kinds.data(), kinds.size() * sizeof(uint32_t));
+  const auto [known, fresh] = known_.try_emplace({key.low64, key.high64});
+  if (fresh) known->second = read(models);
+  return known->second;
+}
+
+Signature Signatures::read(std::span<const uint32_t> models) {
   ++set_;
   uint32_t next = 0;
   std::vector<uint32_t> text;

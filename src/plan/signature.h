@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -29,12 +30,17 @@ class Signatures {
   struct Place {
     uint32_t column, member, kind;  // kind: members of a column with equal attributes
   };
+  void number_models();
+  Signature read(std::span<const uint32_t> models);
+
   const Program& program_;
   std::vector<std::vector<Place>> places_;  // [model], in the order of the columns
   std::vector<uint32_t> type_kinds_;        // [number]: equal types, constness and single use
   std::vector<uint32_t> local_;             // [number]: its place among those of the set
   std::vector<uint32_t> stamp_;             // [number]: the set for which local_ holds
   uint32_t set_ = 0;
+  std::vector<uint32_t> kind_of_model_;   // equal for models that read and make the same, names aside
+  std::map<Signature, Signature> known_;  // by the digest of the kinds
 };
 
 }  // namespace mts

@@ -59,28 +59,45 @@ Relations relations_of(const Program& program, const CostModel& cost) {
   return relations;
 }
 
-// Average linkage; of equally similar pairs the first.
+// Average linkage; of equally similar pairs the first. Each cluster knows the best of those behind it, which
+// mostly stays so when two others are merged: about the square of the number of models in all.
 std::vector<uint32_t> leaves_of_dendrogram(Matrix similarity, size_t count) {
   std::vector<std::vector<uint32_t>> clusters(count);
   for (uint32_t m = 0; m < count; ++m) clusters[m] = {m};
   std::vector<size_t> alive(count);
   for (size_t i = 0; i < count; ++i) alive[i] = i;
+  std::vector<size_t> best(count, 0);  // of the clusters behind it, the first of the most similar ones
+  const auto find_best = [&](size_t place) {
+    size_t& found = best[alive[place]];
+    found = alive[place];
+    for (size_t b = place + 1; b < alive.size(); ++b)
+      if (found == alive[place] || similarity.at(alive[place], alive[b]) > similarity.at(alive[place], found))
+        found = alive[b];
+  };
+  for (size_t place = 0; place < count; ++place) find_best(place);
   while (alive.size() > 1) {
-    size_t best_a = 0, best_b = 1;
-    for (size_t a = 0; a < alive.size(); ++a)
-      for (size_t b = a + 1; b < alive.size(); ++b)
-        if (similarity.at(alive[a], alive[b]) > similarity.at(alive[best_a], alive[best_b])) {
-          best_a = a;
-          best_b = b;
-        }
-    const size_t into = alive[best_a], from = alive[best_b];
+    size_t best_a = 0;
+    for (size_t a = 1; a + 1 < alive.size(); ++a)
+      if (similarity.at(alive[a], best[alive[a]]) > similarity.at(alive[best_a], best[alive[best_a]]))
+        best_a = a;
+    const size_t into = alive[best_a], from = best[into];
     const auto a = static_cast<double>(clusters[into].size()), b = static_cast<double>(clusters[from].size());
     for (const size_t other : alive)
       if (other != into && other != from)
         similarity.at(into, other) =
             (a * similarity.at(into, other) + b * similarity.at(from, other)) / (a + b);
     clusters[into].insert(clusters[into].end(), clusters[from].begin(), clusters[from].end());
-    alive.erase(alive.begin() + static_cast<std::ptrdiff_t>(best_b));
+    alive.erase(std::ranges::find(alive, from));
+    for (size_t place = 0; place < alive.size() && alive[place] < from; ++place) {
+      const size_t one = alive[place];
+      const bool changed = one == into || best[one] == into || best[one] == from;
+      if (changed) {
+        find_best(place);
+      } else if (one < into) {
+        const double now = similarity.at(one, into), known = similarity.at(one, best[one]);
+        if (now > known || (now == known && into < best[one])) best[one] = into;
+      }
+    }
   }
   return count == 0 ? std::vector<uint32_t>{} : clusters[alive.front()];
 }

@@ -1,5 +1,6 @@
 // Weight classes: see share.h. Constants that nothing reads are no members of any class and count for no
 // bytes, since they are not written either.
+#include "base/parallel.h"
 #include "share/content.h"
 
 #include <mts/share.h>
@@ -57,8 +58,8 @@ std::vector<uint32_t> classify(const std::vector<WeightPtr>& weights) {
   // The largest first, so that the threads end together.
   std::vector<size_t> by_size = candidates;
   std::ranges::stable_sort(by_size, std::greater<>(), [&](size_t i) { return weights[i]->byte_size(); });
-  share::for_each_parallel(by_size.size(), bytes,
-                           [&](size_t i) { static_cast<void>(weights[by_size[i]]->digest()); });
+  for_each_parallel(by_size.size(), threads_for(bytes),
+                    [&](size_t i) { static_cast<void>(weights[by_size[i]]->digest()); });
 
   std::ranges::sort(candidates);
   std::vector<Digest> digests;

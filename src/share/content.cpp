@@ -1,29 +1,11 @@
 #include "share/content.h"
 
+#include "base/parallel.h"
+
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <thread>
 
 namespace mts::share {
-
-namespace {
-
-constexpr uint64_t kBytesWorthThreads = uint64_t{1} << 20;  // about 0.1 ms of digesting
-
-}  // namespace
-
-void for_each_parallel(size_t count, uint64_t bytes, const std::function<void(size_t)>& work) {
-  const size_t cores = bytes < kBytesWorthThreads ? 1 : std::max(1U, std::thread::hardware_concurrency());
-  const size_t workers = std::min(count, cores);
-  std::atomic<size_t> next = 0;
-  const auto run = [&] {
-    for (size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::jthread> threads;
-  for (size_t i = 1; i < workers; ++i) threads.emplace_back(run);
-  run();
-}
 
 std::vector<uint32_t> group_by_content(std::span<const Digest> digests, uint64_t bytes,
                                        const std::function<bool(size_t, size_t)>& same) {
@@ -37,7 +19,7 @@ std::vector<uint32_t> group_by_content(std::span<const Digest> digests, uint64_t
     first[i] = bucket.front();
   }
   std::vector<char> confirmed(digests.size());
-  for_each_parallel(digests.size(), bytes,
+  for_each_parallel(digests.size(), threads_for(bytes),
                     [&](size_t i) { confirmed[i] = first[i] == i || same(first[i], i) ? 1 : 0; });
 
   std::vector<uint32_t> group(digests.size());

@@ -18,8 +18,4 @@ namespace mts::share {
 std::vector<uint32_t> group_by_content(std::span<const Digest> digests, uint64_t bytes,
                                        const std::function<bool(size_t, size_t)>& same);
 
-// Calls `work(i)` for every i in [0, count), in no particular order: on all cores, when the `bytes` that will
-// be read are worth starting threads for.
-void for_each_parallel(size_t count, uint64_t bytes, const std::function<void(size_t)>& work);
-
 }  // namespace mts::share

@@ -39,6 +39,7 @@ Result<Plan> plan_in_groups(Program& program, const CostModel& cost, const PlanO
   if (!asked) {
     Plan whole = make_plan(program, cost, plan_options);
     if (options.strategy != StitchOptions::Strategy::kAuto || program.models->size() < 2) return whole;
+    search.whole = &whole;
     MTS_ASSIGN(const Groups groups, choose_groups(program, cost, search));
     if (groups.size() == 1) return whole;
     auto [divided, plan] = plan_for(groups);

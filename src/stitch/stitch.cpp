@@ -1,8 +1,7 @@
-#include "base/log.h"
+#include "base/parallel.h"
 #include "partial/partial.h"
 #include "plan/plan_json.h"
 #include "plan/profile.h"
-#include "share/content.h"
 #include "stitch/candidate.h"
 #include "stitch/emit.h"
 #include "stitch/regions.h"
@@ -44,13 +43,23 @@ Result<void> digest_files(const std::vector<Model>& models, StitchReport& report
   uint64_t bytes = 0;
   for (const StitchReport::Input& input : report.inputs) bytes += input.weight_bytes;
   std::vector<Result<std::string>> digests(models.size());
-  share::for_each_parallel(models.size(), bytes, [&](size_t m) {
+  for_each_parallel(models.size(), threads_for(bytes), [&](size_t m) {
     if (!models[m].path.empty()) digests[m] = sha256_of_file(models[m].path);
   });
   for (size_t m = 0; m < models.size(); ++m) {
     MTS_ASSIGN(report.inputs[m].sha256, std::move(digests[m]));
   }
   return {};
+}
+
+Result<std::vector<ShapeFacts>> infer_all(std::vector<Model>& models) {
+  std::vector<ShapeFacts> facts(models.size());
+  const auto infer = [&](size_t m) -> Result<void> {
+    MTS_ASSIGN(facts[m], infer_types(models[m]));
+    return {};
+  };
+  MTS_TRY(try_each_parallel(models.size(), infer));
+  return facts;
 }
 
 // Input names of the fused graph must be unique too: a shared NAME may collide with `model/input`.
@@ -130,21 +139,25 @@ std::vector<partial::Splitting> splittings_to_try(const std::vector<Model>& mode
   return splittings;
 }
 
+std::vector<Model> clones_of(const std::vector<Model>& models) {
+  std::vector<Model> clones;
+  for (const Model& model : models) clones.push_back(model.clone());
+  return clones;
+}
+
 // With what is shared inside weights split off. nullptr where nothing is shared.
-Result<std::unique_ptr<Candidate>> best_split(const std::vector<Model>& models,
+Result<std::unique_ptr<Candidate>> best_split(std::vector<Model> models,
                                               const std::vector<SharedInput>& shared_inputs,
                                               const Planner& planner, const StitchOptions& options,
                                               StitchReport& report) {
   std::unique_ptr<Candidate> best;
-  for (const partial::Splitting& splitting : splittings_to_try(models, shared_inputs, planner, options)) {
-    std::vector<Model> copies;
-    for (const Model& model : models) copies.push_back(model.clone());
+  const std::vector<partial::Splitting> splittings =
+      splittings_to_try(models, shared_inputs, planner, options);
+  for (const partial::Splitting& splitting : splittings) {
+    std::vector<Model> copies = &splitting == &splittings.back() ? std::move(models) : clones_of(models);
     MTS_ASSIGN(const partial::Report parts, partial::split_shared_parts(copies, shared_inputs, splitting));
     if (!parts.changed) continue;
-    std::vector<ShapeFacts> facts;
-    for (Model& model : copies) {
-      MTS_ASSIGN(facts.emplace_back(), infer_types(model));
-    }
+    MTS_ASSIGN(const std::vector<ShapeFacts> facts, infer_all(copies));
     MTS_ASSIGN(std::unique_ptr<Candidate> split,
                make_candidate(std::move(copies), facts, shared_inputs, planner, options));
     if (best != nullptr && rank(*best, options) <= rank(*split, options)) continue;
@@ -166,13 +179,24 @@ Result<std::unique_ptr<Candidate>> choose_candidate(std::vector<Model> models, s
                                                     const std::vector<SharedInput>& shared_inputs,
                                                     const Planner& planner, const StitchOptions& options,
                                                     StitchReport& report) {
-  MTS_ASSIGN(std::unique_ptr<Candidate> split, best_split(models, shared_inputs, planner, options, report));
-  if (planner.recorded != nullptr && split != nullptr) {
-    report.partial.chosen = true;
-    return split;
+  std::unique_ptr<Candidate> split, whole;
+  std::vector<Model> copies = clones_of(models);
+  const auto find_split = [&]() -> Result<void> {
+    MTS_ASSIGN(split, best_split(std::move(copies), shared_inputs, planner, options, report));
+    return {};
+  };
+  const auto find_whole = [&]() -> Result<void> {
+    MTS_ASSIGN(whole, make_candidate(std::move(models), facts, shared_inputs, planner, options));
+    return {};
+  };
+  if (planner.recorded != nullptr) {  // one of the two
+    MTS_TRY(find_split());
+    report.partial.chosen = split != nullptr;
+    if (split != nullptr) return split;
+    MTS_TRY(find_whole());
+    return whole;
   }
-  MTS_ASSIGN(std::unique_ptr<Candidate> whole,
-             make_candidate(std::move(models), facts, shared_inputs, planner, options));
+  MTS_TRY(try_each_parallel(2, [&](size_t i) { return i == 0 ? find_split() : find_whole(); }));
   if (split == nullptr) return whole;
   split->plan.predicted_sequential = whole->plan.predicted_sequential;  // of the models as they were given
   report.whole = {.unique_bytes = whole->unique_bytes,
@@ -245,10 +269,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
     report.recovered = std::move(recovered.weights);
   }
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
-  std::vector<ShapeFacts> facts;
-  for (Model& model : models) {
-    MTS_ASSIGN(facts.emplace_back(), infer_types(model));
-  }
+  MTS_ASSIGN(std::vector<ShapeFacts> facts, infer_all(models));
   Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
   const CostModel cost(profile);
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,

@@ -3,7 +3,6 @@
 
 #include <mts/share.h>
 
-#include <atomic>
 #include <memory>
 
 #include <gtest/gtest.h>
@@ -117,15 +116,6 @@ TEST(GroupByContent, EqualDigestsOfDifferentContentAreToldApart) {
   const auto groups =
       share::group_by_content(digests, 0, [&](size_t a, size_t b) { return content[a] == content[b]; });
   EXPECT_EQ(groups, (std::vector<uint32_t>{0, 1, 2, 0, 1, 2}));
-}
-
-TEST(ForEachParallel, VisitsEachIndexOnceWithAndWithoutThreads) {
-  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1} << 30}) {
-    std::vector<std::atomic<int>> visits(1000);
-    share::for_each_parallel(visits.size(), bytes, [&](size_t i) { ++visits[i]; });
-    for (const auto& count : visits) EXPECT_EQ(count, 1);
-    share::for_each_parallel(0, bytes, [](size_t) { FAIL(); });
-  }
 }
 
 TEST(ClassifyWeights, LargeWeightsAreClassifiedOnAllCores) {

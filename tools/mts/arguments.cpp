@@ -1,6 +1,7 @@
 #include "arguments.h"
 
 #include "base/log.h"
+#include "base/parallel.h"
 #include "check/stored.h"
 #include "plan/profile.h"
 #include "progress.h"
@@ -9,6 +10,7 @@
 #include <mts/model_io.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <filesystem>
 #include <set>
@@ -128,13 +130,18 @@ Result<std::vector<ModelArgument>> parse_model_arguments(const std::vector<std::
 Result<std::vector<Model>> load_models(const std::vector<ModelArgument>& arguments,
                                        const Invocation& invocation) {
   Progress progress("reading", invocation.quiet);
-  std::vector<Model> models;
-  for (const ModelArgument& argument : arguments) {
-    progress.set("reading " + argument.name, models.size(), arguments.size());
-    MTS_ASSIGN(models.emplace_back(), load_model(argument.path, argument.name));
-    log::debug("{}: {} nodes, opset {}", argument.path, check::node_count(models.back().graph),
-               models.back().opset());
-  }
+  std::vector<Model> models(arguments.size());
+  std::atomic<size_t> done = 0;
+  const auto load = [&](size_t m) -> Result<void> {
+    const ModelArgument& argument = arguments[m];
+    progress.set("reading " + argument.name, done, arguments.size());
+    MTS_ASSIGN(models[m], load_model(argument.path, argument.name));
+    ++done;
+    log::debug("{}: {} nodes, opset {}", argument.path, check::node_count(models[m].graph),
+               models[m].opset());
+    return {};
+  };
+  MTS_TRY(try_each_parallel(arguments.size(), load));
   return models;
 }
 
