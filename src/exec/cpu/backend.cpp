@@ -1,5 +1,6 @@
 #include "exec/cpu/backend.h"
 
+#include "exec/cpu/cast.h"
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/elementwise.h"
 #include "exec/cpu/layout.h"
@@ -27,6 +28,7 @@ constexpr Family kFamilies[] = {
     {accepts_resize, [](Device&, const ExecPlan& plan, const Step& step) { return make_resize(plan, step); }},
     {accepts_movement,
      [](Device&, const ExecPlan& plan, const Step& step) { return make_movement(plan, step); }},
+    {accepts_cast, [](Device&, const ExecPlan& plan, const Step& step) { return make_cast(plan, step); }},
 };
 
 const Family* family_of(const ExecPlan& plan, const Step& step) {

@@ -23,6 +23,9 @@ struct TileOps {
   // out = (x - mean) * inverse * scale + bias; scale and bias may be null.
   void (*normalise)(float* out, const float* x, const float* scale, const float* bias, int64_t n, float mean,
                     float inverse);
+  // float16, as its bits.
+  void (*from_half)(float* out, const uint16_t* x, int64_t n);
+  void (*to_half)(uint16_t* out, const float* x, int64_t n);  // to nearest even; infinity beyond the range
 };
 
 const TileOps& tile_ops();  // the best for this machine

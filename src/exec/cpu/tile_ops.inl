@@ -288,7 +288,34 @@ void normalise_of(float* out, const float* x, const float* scale, const float* b
   }
 }
 
+inline float half_to_float(unsigned short bits) {
+  // The exponent moves by a multiplication, which also makes normal numbers of the subnormal ones.
+  const float scaled = __builtin_bit_cast(float, (bits & 0x7fffu) << 13) * 0x1p112f;
+  const unsigned special = (bits & 0x7c00u) == 0x7c00u ? 0x7f800000u | (bits & 0x3ffu) << 13 : 0u;
+  const unsigned magnitude = special != 0u ? special : __builtin_bit_cast(unsigned, scaled);
+  return __builtin_bit_cast(float, magnitude | (bits & 0x8000u) << 16);
+}
+
+inline unsigned short float_to_half(float x) {
+  const unsigned bits = __builtin_bit_cast(unsigned, x), sign = bits >> 16 & 0x8000u, u = bits & 0x7fffffffu;
+  const unsigned normal = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
+  // Below 2^-14 an addition rounds to multiples of 2^-24.
+  const unsigned subnormal =
+      __builtin_bit_cast(unsigned, __builtin_bit_cast(float, u) + 0.5f) - __builtin_bit_cast(unsigned, 0.5f);
+  const unsigned finite = u < 0x38800000u ? subnormal : (u >= 0x477ff000u ? 0x7c00u : normal);
+  const unsigned nan = 0x7e00u | (u >> 13 & 0x3ffu);
+  return static_cast<unsigned short>(sign | (u > 0x7f800000u ? nan : finite));
+}
+
+void from_half_of(float* out, const unsigned short* x, long n) {
+  for (long i = 0; i < n; ++i) out[i] = half_to_float(x[i]);
+}
+void to_half_of(unsigned short* out, const float* x, long n) {
+  for (long i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
 const TileOps& ops() {
-  static constexpr TileOps kOps = {kElementwise, sum_of, sum_of_squares_of, max_of, softmax_of, normalise_of};
+  static constexpr TileOps kOps = {kElementwise, sum_of,       sum_of_squares_of, max_of, softmax_of,
+                                   normalise_of, from_half_of, to_half_of};
   return kOps;
 }
