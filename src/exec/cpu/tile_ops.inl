@@ -30,22 +30,27 @@ inline float exp_of(float x) {
 
 inline float sigmoid_of(float x) { return 1.f / (1.f + exp_of(-x)); }
 
+// tanh: odd rational approximation on [-7.9, 7.9] (as in Eigen), relative error 4e-7; beyond it rounds to 1.
 inline float tanh_of(float x) {
-  const float magnitude = x < 0.f ? -x : x;
-  const float clamped = magnitude > 9.1f ? 9.1f : magnitude;
-  // Near zero the exponential form cancels: odd polynomial there.
-  const float e = exp_of(2.f * clamped);
-  const float far = 1.f - 2.f / (e + 1.f);
-  const float s = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * s + 2.06390887954e-2f;
-  p = p * s - 5.37397155531e-2f;
-  p = p * s + 1.33314422036e-1f;
-  p = p * s - 3.33332819422e-1f;
-  const float near = p * s * x + x;
-  const float signed_far = x < 0.f ? -far : far;
-  return x != x ? x : (magnitude < 0.625f ? near : signed_far);
+  const float c = x < -7.9053111f ? -7.9053111f : (x > 7.9053111f ? 7.9053111f : x);
+  const float s = c * c;
+  float p = -2.76076847742355e-16f;
+  p = p * s + 2.00018790482477e-13f;
+  p = p * s - 8.60467152213735e-11f;
+  p = p * s + 5.12229709037114e-08f;
+  p = p * s + 1.48572235717979e-05f;
+  p = p * s + 6.37261928875436e-04f;
+  p = p * s + 4.89352455891786e-03f;
+  p = p * c;
+  float q = 1.19825839466702e-06f;
+  q = q * s + 1.18534705686654e-04f;
+  q = q * s + 2.26843463243900e-03f;
+  q = q * s + 4.89352518554385e-03f;
+  return x != x ? x : p / q;
 }
+
+// The gate of a recurrent layer: sigmoid by tanh, absolute error 2e-7 (sigmoid_of's error is relative).
+inline float gate_of(float x) { return 0.5f * tanh_of(0.5f * x) + 0.5f; }
 
 // erf: Abramowitz and Stegun 7.1.26 is too coarse; a rational approximation on [-4, 4] (as in Eigen), error
 // 3e-7.
@@ -101,6 +106,21 @@ template <class F>
 inline void each(float* out, const float* a, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i]);
 }
+// The same for expensive functions: what is left beyond whole vectors goes through one vector, too.
+constexpr int kWide = 16;
+inline void copy_some(float* to, const float* from, long n) {
+  for (long i = 0; i < n; ++i) to[i] = from[i];
+}
+template <class F>
+inline void each_wide(float* out, const float* a, long n, F f) {
+  const long whole = n / kWide * kWide;
+  for (long i = 0; i < whole; ++i) out[i] = f(a[i]);
+  if (whole == n) return;
+  float rest[kWide] = {};
+  copy_some(rest, a + whole, n - whole);
+  for (int l = 0; l < kWide; ++l) rest[l] = f(rest[l]);
+  copy_some(out + whole, rest, n - whole);
+}
 template <class F>
 inline void each2(float* out, const float* a, const float* b, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
@@ -142,23 +162,23 @@ void op_leaky(float* o, const float* a, const float*, long n, float s, float) {
   each(o, a, n, [s](float x) { return x < 0.f ? s * x : x; });
 }
 void op_elu(float* o, const float* a, const float*, long n, float s, float) {
-  each(o, a, n, [s](float x) {
+  each_wide(o, a, n, [s](float x) {
     const float near =
         x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
     return x < 0.f ? s * (x > -0.05f ? near : exp_of(x) - 1.f) : x;
   });
 }
 void op_sigmoid(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return sigmoid_of(x); });
+  each_wide(o, a, n, [](float x) { return sigmoid_of(x); });
 }
 void op_tanh(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return tanh_of(x); });
+  each_wide(o, a, n, [](float x) { return tanh_of(x); });
 }
 void op_exp(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return exp_of(x); });
+  each_wide(o, a, n, [](float x) { return exp_of(x); });
 }
 void op_log(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return log_of(x); });
+  each_wide(o, a, n, [](float x) { return log_of(x); });
 }
 void op_sqrt(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
@@ -173,7 +193,7 @@ void op_neg(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return -x; });
 }
 void op_erf(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return erf_of(x); });
+  each_wide(o, a, n, [](float x) { return erf_of(x); });
 }
 void op_clip(float* o, const float* a, const float*, long n, float low, float high) {
   const float bottom = low < high ? low : high;
@@ -192,17 +212,17 @@ void op_hard_swish(float* o, const float* a, const float*, long n, float, float)
   });
 }
 void op_gelu_erf(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
+  each_wide(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
 }
 void op_gelu_tanh(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n,
+  each_wide(o, a, n,
        [](float x) { return 0.5f * x * (1.f + tanh_of(0.7978845608f * (x + 0.044715f * x * x * x))); });
 }
 void op_silu(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return x * sigmoid_of(x); });
+  each_wide(o, a, n, [](float x) { return x * sigmoid_of(x); });
 }
 void op_softplus(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
+  each_wide(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
 }
 void op_square(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return x * x; });
@@ -272,7 +292,7 @@ float max_of(const float* x, long n) {
 
 void softmax_of(float* out, const float* x, long n) {
   const float top = max_of(x, n);
-  for (long i = 0; i < n; ++i) out[i] = exp_of(x[i] - top);
+  each_wide(out, x, n, [top](float v) { return exp_of(v - top); });
   const float inverse = 1.f / sum_of(out, n);
   for (long i = 0; i < n; ++i) out[i] *= inverse;
 }
@@ -314,8 +334,107 @@ void to_half_of(unsigned short* out, const float* x, long n) {
   for (long i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
 
+// A block of the product below stays in registers.
+typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
+
+template <int kRows, int kPanels>
+inline void multiply_block(float* c, long leading, const float* a, const float* packed, long k) {
+  Vector sum[kRows][kPanels];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = *reinterpret_cast<const Vector*>(c + r * leading + p * 16);
+  }
+  for (long i = 0; i < k; ++i) {
+    for (int p = 0; p < kPanels; ++p) {
+      const Vector b = *reinterpret_cast<const Vector*>(packed + (p * k + i) * 16);
+      for (int r = 0; r < kRows; ++r) sum[r][p] += a[r * k + i] * b;
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) *reinterpret_cast<Vector*>(c + r * leading + p * 16) = sum[r][p];
+  }
+}
+
+template <int kPanels>
+inline void multiply_panels(float* c, long leading, const float* a, const float* packed, long m, long k) {
+  long r = 0;
+  for (; r + 4 <= m; r += 4) multiply_block<4, kPanels>(c + r * leading, leading, a + r * k, packed, k);
+  for (; r < m; ++r) multiply_block<1, kPanels>(c + r * leading, leading, a + r * k, packed, k);
+}
+
+void multiply_add_of(float* c, long leading, const float* a, const float* packed, long m, long panels,
+                     long k) {
+  long p = 0;
+  for (; p + 4 <= panels; p += 4) multiply_panels<4>(c + p * 16, leading, a, packed + p * k * 16, m, k);
+  for (; p < panels; ++p) multiply_panels<1>(c + p * 16, leading, a, packed + p * k * 16, m, k);
+}
+
+// Calls cell(rows) for blocks of the rows, kWide long; the last block works on copies. The first kWritten rows
+// are written.
+template <int kRows, int kWritten, class Cell>
+inline void each_block(float* const (&rows)[kRows], long n, Cell cell) {
+  long j = 0;
+  float* block[kRows];
+  for (; j + kWide <= n; j += kWide) {
+    for (int r = 0; r < kRows; ++r) block[r] = rows[r] + j;
+    cell(block);
+  }
+  if (j == n) return;
+  float rest[kRows][kWide] = {};
+  for (int r = 0; r < kRows; ++r) {
+    copy_some(rest[r], rows[r] + j, n - j);
+    block[r] = rest[r];
+  }
+  cell(block);
+  for (int r = 0; r < kWritten; ++r) copy_some(rows[r] + j, rest[r], n - j);
+}
+// Only the first rows of a block are written.
+inline float* row(const float* x) { return const_cast<float*>(x); }
+
+void lstm_cell_of(float* h, float* c, const float* gates, long n) {
+  float* const rows[] = {h, c, row(gates), row(gates + n), row(gates + 2 * n), row(gates + 3 * n)};
+  each_block<6, 2>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kWide; ++l) {
+      const float state = gate_of(x[4][l]) * x[1][l] + gate_of(x[2][l]) * tanh_of(x[5][l]);
+      x[1][l] = state;
+      x[0][l] = gate_of(x[3][l]) * tanh_of(state);
+    }
+  });
+}
+
+void gru_linear_cell_of(float* after, const float* before, const float* gates, const float* recurrent,
+                        long n) {
+  float* const rows[] = {after,          row(before),        row(gates),
+                         row(gates + n), row(gates + 2 * n), row(recurrent),
+                         row(recurrent + n), row(recurrent + 2 * n)};
+  each_block<8, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kWide; ++l) {
+      const float update = gate_of(x[2][l] + x[5][l]), reset = gate_of(x[3][l] + x[6][l]);
+      const float candidate = tanh_of(x[4][l] + reset * x[7][l]);
+      x[0][l] = candidate + update * (x[1][l] - candidate);
+    }
+  });
+}
+
+void gru_reset_of(float* out, const float* before, const float* gates, long n) {
+  float* const rows[] = {out, row(before), row(gates + n)};
+  each_block<3, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kWide; ++l) x[0][l] = gate_of(x[2][l]) * x[1][l];
+  });
+}
+
+void gru_cell_of(float* after, const float* before, const float* gates, const float* recurrent, long n) {
+  float* const rows[] = {after, row(before), row(gates), row(gates + 2 * n), row(recurrent)};
+  each_block<5, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kWide; ++l) {
+      const float candidate = tanh_of(x[3][l] + x[4][l]);
+      x[0][l] = candidate + gate_of(x[2][l]) * (x[1][l] - candidate);
+    }
+  });
+}
+
 const TileOps& ops() {
-  static constexpr TileOps kOps = {kElementwise, sum_of,       sum_of_squares_of, max_of, softmax_of,
-                                   normalise_of, from_half_of, to_half_of};
+  static constexpr TileOps kOps = {
+      kElementwise,       sum_of,       sum_of_squares_of, max_of,       softmax_of, normalise_of, multiply_add_of, lstm_cell_of,
+      gru_linear_cell_of, gru_reset_of, gru_cell_of,       from_half_of, to_half_of};
   return kOps;
 }
