@@ -11,8 +11,9 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 TEST(Kernels, Unary) {
-  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus",
-                         "Floor", "Ceil", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
+  for (const char* op :
+       {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus", "Floor", "Ceil",
+        "Round", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
     for (const Dims& dims :
          {Dims{}, Dims{1}, Dims{7}, Dims{2, 3, 5}, Dims{1, 16, 33, 31}, Dims{4, 100, 200}, Dims{0, 3}}) {
       check({op, {}, {input(dims)}});
@@ -32,6 +33,10 @@ TEST(Kernels, SpecialValues) {
   for (const char* op :
        {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus", "Elu"})
     check({op, {}, {special}});
+  const Operand ties{.dims = {10},
+                     .values = {-2.5, -1.5, -0.5, -0.3, 0.5, 1.5, 2.5, 4194303.5, 8388609, -1e30}};
+  check({"Round", {}, {ties}});
+  check({"Round", {}, {special}});
   for (const char* op : {"Max", "Min", "Add", "Mul"})
     check({op, {}, {special, {.dims = {6}, .values = {1, 1, 1, nan, 2, -2}}}});
 }

@@ -48,7 +48,7 @@ class CpuBackend final : public Backend {
 
   bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                         ValueIndex operand) const override {
-    constexpr size_t kLongest = 6;
+    constexpr size_t kLongest = 16;  // quantised residual blocks have ten
     if (step.program.code.size() >= kLongest) return false;
     const PlanValue& output = plan.value(step.outputs[0]);
     if (step.op == "Conv" || step.op == "ConvTranspose") return is_post_op(plan, next, operand, output, 1);

@@ -233,6 +233,14 @@ void op_floor(float* o, const float* a, const float*, long n, float, float) {
 void op_ceil(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return __builtin_ceilf(x); });
 }
+void op_round(float* o, const float* a, const float*, long n, float, float) {
+  // Adding 1.5 * 2^23 leaves no bits behind the point; larger numbers are whole already.
+  each(o, a, n, [](float x) {
+    const float magnitude = __builtin_fabsf(x);
+    const float whole = (magnitude + 12582912.f) - 12582912.f;
+    return magnitude < 4194304.f ? __builtin_copysignf(whole, x) : x;
+  });
+}
 void op_linear(float* o, const float* a, const float*, long n, float s, float t) {
   each(o, a, n, [=](float x) { return s * x + t; });
 }
@@ -241,7 +249,7 @@ constexpr TileOp kElementwise[] = {
     op_add,        op_sub,   op_mul,      op_div,     op_pow,   op_max,          op_min,        op_prelu,
     op_relu,       op_leaky, op_elu,      op_sigmoid, op_tanh,  op_exp,          op_log,        op_sqrt,
     op_reciprocal, op_abs,   op_neg,      op_erf,     op_clip,  op_hard_sigmoid, op_hard_swish, op_gelu_erf,
-    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_linear};
+    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_round, op_linear};
 static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
               static_cast<unsigned long>(ElementOp::kLinear) + 1);
 
