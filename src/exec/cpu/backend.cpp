@@ -5,6 +5,7 @@
 #include "exec/cpu/elementwise.h"
 #include "exec/cpu/layout.h"
 #include "exec/cpu/movement.h"
+#include "exec/cpu/quantised.h"
 #include "exec/cpu/recurrent.h"
 #include "exec/cpu/resize.h"
 #include "exec/cpu/rows.h"
@@ -26,6 +27,7 @@ constexpr Family kFamilies[] = {
     {accepts_pool, make_pool},
     {accepts_matmul, make_matmul},
     {accepts_recurrent, make_recurrent},
+    {accepts_quantised, make_quantised},
     {accepts_rows, [](Device&, const ExecPlan& plan, const Step& step) { return make_rows(plan, step); }},
     {accepts_resize, [](Device&, const ExecPlan& plan, const Step& step) { return make_resize(plan, step); }},
     {accepts_movement,

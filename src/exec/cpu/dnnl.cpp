@@ -119,29 +119,31 @@ DnnlKernel::DnnlKernel(Device& device, dnnl::primitive primitive, const memory::
     : device_(device), primitive_(std::move(primitive)), workspace_(scratchpad.get_size()), small_(small) {
   if (workspace_ == 0) return;
   scratchpad_ = memory(scratchpad, device.engine, nullptr);
-  arguments_[DNNL_ARG_SCRATCHPAD] = scratchpad_;
+  arguments_.push_back({DNNL_ARG_SCRATCHPAD, scratchpad_.get()});
 }
 void DnnlKernel::bind(int argument, ValueIndex value, const memory::desc& desc) {
   memory handle(desc, device_.engine, nullptr);
-  arguments_[argument] = handle;
+  arguments_.push_back({argument, handle.get()});
   operands_.push_back({value, std::move(handle)});
 }
 bool DnnlKernel::reads(ValueIndex value) const {
   return std::any_of(operands_.begin(), operands_.end(),
                      [&](const Operand& operand) { return operand.value == value; });
 }
-void DnnlKernel::bind(int argument, memory fixed) { arguments_[argument] = std::move(fixed); }
+void DnnlKernel::bind(int argument, memory fixed) {
+  arguments_.push_back({argument, fixed.get()});
+  fixed_.push_back(std::move(fixed));
+}
 
 Result<void> DnnlKernel::launch(const Pointers& pointers) {
-  for (Operand& operand : operands_) operand.memory.set_data_handle(pointers[operand.value]);
+  for (Operand& operand : operands_)
+    dnnl_memory_set_data_handle(operand.memory.get(), pointers[operand.value]);
   if (workspace_ != 0) scratchpad_.set_data_handle(pointers.workspace);
   const SmallWork scope(small_);
-  try {
-    primitive_.execute(device_.stream, arguments_);
-  } catch (const dnnl::error& error) {
-    return fail(ErrorCode::kInternal, std::string("oneDNN: ") + error.what());
-  }
-  return {};
+  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), device_.stream.get(),
+                                                      static_cast<int>(arguments_.size()), arguments_.data());
+  if (status == dnnl_success) return {};
+  return fail(ErrorCode::kInternal, "oneDNN: a primitive failed with status " + std::to_string(status));
 }
 
 bool is_post_op(const ExecPlan& plan, const Instruction& instruction, ValueIndex operand,

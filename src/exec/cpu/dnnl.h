@@ -59,7 +59,8 @@ class DnnlKernel final : public Kernel {
   Device& device_;
   dnnl::primitive primitive_;
   std::vector<Operand> operands_;
-  std::unordered_map<int, dnnl::memory> arguments_;
+  std::vector<dnnl::memory> fixed_;
+  std::vector<dnnl_exec_arg_t> arguments_;  // ready for the C interface, which copies nothing
   dnnl::memory scratchpad_;
   uint64_t workspace_ = 0;
   bool small_;

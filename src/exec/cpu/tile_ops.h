@@ -18,6 +18,7 @@ struct TileOps {
   float (*sum)(const float* x, int64_t n);
   float (*sum_of_squares)(const float* x, int64_t n, float shift);  // of x[i] - shift
   float (*max)(const float* x, int64_t n);
+  float (*min)(const float* x, int64_t n);
   // Row softmax: out = exp(x - max) / sum.
   void (*softmax)(float* out, const float* x, int64_t n);
   // out = (x - mean) * inverse * scale + bias; scale and bias may be null.
@@ -36,6 +37,8 @@ struct TileOps {
   // Otherwise in two: out = r * before, and, with the recurrent part of the third gate, the new state.
   void (*gru_reset)(float* out, const float* before, const float* gates, int64_t n);
   void (*gru_cell)(float* after, const float* before, const float* gates, const float* recurrent, int64_t n);
+  // out = x / scale, rounded half to even, plus zero, within [0, 255].
+  void (*quantise)(uint8_t* out, const float* x, int64_t n, float scale, float zero);
   // float16, as its bits.
   void (*from_half)(float* out, const uint16_t* x, int64_t n);
   void (*to_half)(uint16_t* out, const float* x, int64_t n);  // to nearest even; infinity beyond the range

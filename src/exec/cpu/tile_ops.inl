@@ -6,6 +6,32 @@ using mts::exec::ElementOp;
 using mts::exec::TileOp;
 using mts::exec::TileOps;
 
+// Sixteen floats, whatever the machine's vectors hold. By reference only: how a function takes vectors depends
+// on the instruction set.
+typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr int kLanes = 16;
+
+inline const Vector& at(const float* x) { return *reinterpret_cast<const Vector*>(x); }
+inline Vector& at(float* x) { return *reinterpret_cast<Vector*>(x); }
+
+// The first n < 16 floats, the others `fill`. Going through memory float by float would stall the vector load.
+inline void load_some(Vector& v, const float* x, long n, float fill) {
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << n) - 1u);
+  v = (Vector)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, x);
+#else
+  v = Vector{} + fill;
+  for (long l = 0; l < n; ++l) v[l] = x[l];
+#endif
+}
+inline void store_some(float* x, const Vector& v, long n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(x, static_cast<__mmask16>((1u << n) - 1u), (__m512)v);
+#else
+  for (long l = 0; l < n; ++l) x[l] = v[l];
+#endif
+}
+
 // exp: 2^n * p(r), Cephes' polynomial; relative error 2e-7. Flushes to 0 below -87.3, infinity above 88.7.
 inline float exp_of(float x) {
   const float clamped = x < -87.33f ? -87.33f : (x > 88.72f ? 88.72f : x);
@@ -107,19 +133,15 @@ inline void each(float* out, const float* a, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i]);
 }
 // The same for expensive functions: what is left beyond whole vectors goes through one vector, too.
-constexpr int kWide = 16;
-inline void copy_some(float* to, const float* from, long n) {
-  for (long i = 0; i < n; ++i) to[i] = from[i];
-}
 template <class F>
 inline void each_wide(float* out, const float* a, long n, F f) {
-  const long whole = n / kWide * kWide;
+  const long whole = n / kLanes * kLanes;
   for (long i = 0; i < whole; ++i) out[i] = f(a[i]);
   if (whole == n) return;
-  float rest[kWide] = {};
-  copy_some(rest, a + whole, n - whole);
-  for (int l = 0; l < kWide; ++l) rest[l] = f(rest[l]);
-  copy_some(out + whole, rest, n - whole);
+  alignas(64) float rest[kLanes];
+  load_some(at(rest), a + whole, n - whole, 0.f);
+  for (int l = 0; l < kLanes; ++l) rest[l] = f(rest[l]);
+  store_some(out + whole, at(rest), n - whole);
 }
 template <class F>
 inline void each2(float* out, const float* a, const float* b, long n, F f) {
@@ -233,13 +255,14 @@ void op_floor(float* o, const float* a, const float*, long n, float, float) {
 void op_ceil(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return __builtin_ceilf(x); });
 }
+// Half to even: adding 1.5 * 2^23 leaves no bits behind the point; larger numbers are whole already.
+inline float round_of(float x) {
+  const float magnitude = __builtin_fabsf(x);
+  const float whole = (magnitude + 12582912.f) - 12582912.f;
+  return magnitude < 4194304.f ? __builtin_copysignf(whole, x) : x;
+}
 void op_round(float* o, const float* a, const float*, long n, float, float) {
-  // Adding 1.5 * 2^23 leaves no bits behind the point; larger numbers are whole already.
-  each(o, a, n, [](float x) {
-    const float magnitude = __builtin_fabsf(x);
-    const float whole = (magnitude + 12582912.f) - 12582912.f;
-    return magnitude < 4194304.f ? __builtin_copysignf(whole, x) : x;
-  });
+  each(o, a, n, [](float x) { return round_of(x); });
 }
 void op_linear(float* o, const float* a, const float*, long n, float s, float t) {
   each(o, a, n, [=](float x) { return s * x + t; });
@@ -253,49 +276,76 @@ constexpr TileOp kElementwise[] = {
 static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
               static_cast<unsigned long>(ElementOp::kLinear) + 1);
 
-// Reductions keep 16 partial results: vectorisable without reassociation, and more exact than one running
-// sum.
-constexpr int kLanes = 16;
-
-// Combines the partial results pairwise (short rows would spend their time on a chain of 16).
-template <class F>
-inline float fold(float* lanes, F f) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int l = 0; l < width; ++l) lanes[l] = f(lanes[l], lanes[l + width]);
+// combine(total, x) over the piece, by four running vectors, which hide the latency and are more exact than one
+// sum; what is left is filled up with `start`.
+template <class Combine>
+inline float reduce(const float* x, long n, float start, Combine combine) {
+  Vector total[4];
+  for (Vector& t : total) t = Vector{} + start;
+  long i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) combine(total[k], at(x + i + k * kLanes));
   }
-  return lanes[0];
+  for (; i + kLanes <= n; i += kLanes) combine(total[0], at(x + i));
+  if (i < n) {
+    Vector rest;
+    load_some(rest, x + i, n - i, start);
+    combine(total[1], rest);
+  }
+  combine(total[0], total[1]);
+  combine(total[2], total[3]);
+  combine(total[0], total[2]);
+  Vector& t = total[0];
+  combine(t, __builtin_shufflevector(t, t, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  combine(t, __builtin_shufflevector(t, t, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+  combine(t, __builtin_shufflevector(t, t, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
+  combine(t, __builtin_shufflevector(t, t, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
+  return t[0];
 }
 
 float sum_of(const float* x, long n) {
-  float lanes[kLanes] = {};
-  long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
-  }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-  return fold(lanes, [](float p, float q) { return p + q; });
+  return reduce(x, n, 0.f, [](Vector& total, const Vector& v) { total += v; });
 }
 
 float sum_of_squares_of(const float* x, long n, float shift) {
-  float lanes[kLanes] = {};
+  Vector total[2] = {};
   long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int k = 0; k < 2; ++k) {
+      const Vector d = at(x + i + k * kLanes) - shift;
+      total[k] += d * d;
+    }
   }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
-  return fold(lanes, [](float p, float q) { return p + q; });
+  for (; i + kLanes <= n; i += kLanes) {
+    const Vector d = at(x + i) - shift;
+    total[0] += d * d;
+  }
+  if (i < n) {
+    Vector rest;
+    load_some(rest, x + i, n - i, shift);  // nothing, once shifted
+    rest -= shift;
+    total[1] += rest * rest;
+  }
+  total[0] += total[1];
+  return sum_of(reinterpret_cast<const float*>(total), kLanes);
 }
 
+// NaN wins.
 float max_of(const float* x, long n) {
-  float lanes[kLanes];
-  for (int l = 0; l < kLanes; ++l) lanes[l] = -__builtin_inff();
-  long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l)
-      lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
+  return reduce(x, n, -__builtin_inff(),
+                [](Vector& total, const Vector& v) { total = (v > total) | (v != v) ? v : total; });
+}
+float min_of(const float* x, long n) {
+  return reduce(x, n, __builtin_inff(),
+                [](Vector& total, const Vector& v) { total = (v < total) | (v != v) ? v : total; });
+}
+
+void quantise_of(unsigned char* out, const float* x, long n, float scale, float zero) {
+  for (long i = 0; i < n; ++i) {
+    const float whole = round_of(x[i] / scale) + zero;
+    const float inside = whole > 0.f ? (whole < 255.f ? whole : 255.f) : 0.f;  // NaN becomes 0
+    out[i] = static_cast<unsigned char>(static_cast<int>(inside));
   }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
-  return fold(lanes, [](float p, float q) { return q > p || q != q ? q : p; });
 }
 
 void softmax_of(float* out, const float* x, long n) {
@@ -343,22 +393,20 @@ void to_half_of(unsigned short* out, const float* x, long n) {
 }
 
 // A block of the product below stays in registers.
-typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
-
 template <int kRows, int kPanels>
 inline void multiply_block(float* c, long leading, const float* a, const float* packed, long k) {
   Vector sum[kRows][kPanels];
   for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = *reinterpret_cast<const Vector*>(c + r * leading + p * 16);
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = at(c + r * leading + p * 16);
   }
   for (long i = 0; i < k; ++i) {
     for (int p = 0; p < kPanels; ++p) {
-      const Vector b = *reinterpret_cast<const Vector*>(packed + (p * k + i) * 16);
+      const Vector b = at(packed + (p * k + i) * 16);
       for (int r = 0; r < kRows; ++r) sum[r][p] += a[r * k + i] * b;
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPanels; ++p) *reinterpret_cast<Vector*>(c + r * leading + p * 16) = sum[r][p];
+    for (int p = 0; p < kPanels; ++p) at(c + r * leading + p * 16) = sum[r][p];
   }
 }
 
@@ -376,24 +424,24 @@ void multiply_add_of(float* c, long leading, const float* a, const float* packed
   for (; p < panels; ++p) multiply_panels<1>(c + p * 16, leading, a, packed + p * k * 16, m, k);
 }
 
-// Calls cell(rows) for blocks of the rows, kWide long; the last block works on copies. The first kWritten rows
+// Calls cell(rows) for blocks of the rows, kLanes long; the last block works on copies. The first kWritten rows
 // are written.
 template <int kRows, int kWritten, class Cell>
 inline void each_block(float* const (&rows)[kRows], long n, Cell cell) {
   long j = 0;
   float* block[kRows];
-  for (; j + kWide <= n; j += kWide) {
+  for (; j + kLanes <= n; j += kLanes) {
     for (int r = 0; r < kRows; ++r) block[r] = rows[r] + j;
     cell(block);
   }
   if (j == n) return;
-  float rest[kRows][kWide] = {};
+  alignas(64) float rest[kRows][kLanes];
   for (int r = 0; r < kRows; ++r) {
-    copy_some(rest[r], rows[r] + j, n - j);
+    load_some(at(rest[r]), rows[r] + j, n - j, 0.f);
     block[r] = rest[r];
   }
   cell(block);
-  for (int r = 0; r < kWritten; ++r) copy_some(rows[r] + j, rest[r], n - j);
+  for (int r = 0; r < kWritten; ++r) store_some(rows[r] + j, at(rest[r]), n - j);
 }
 // Only the first rows of a block are written.
 inline float* row(const float* x) { return const_cast<float*>(x); }
@@ -401,7 +449,7 @@ inline float* row(const float* x) { return const_cast<float*>(x); }
 void lstm_cell_of(float* h, float* c, const float* gates, long n) {
   float* const rows[] = {h, c, row(gates), row(gates + n), row(gates + 2 * n), row(gates + 3 * n)};
   each_block<6, 2>(rows, n, [](float* const* x) {
-    for (int l = 0; l < kWide; ++l) {
+    for (int l = 0; l < kLanes; ++l) {
       const float state = gate_of(x[4][l]) * x[1][l] + gate_of(x[2][l]) * tanh_of(x[5][l]);
       x[1][l] = state;
       x[0][l] = gate_of(x[3][l]) * tanh_of(state);
@@ -415,7 +463,7 @@ void gru_linear_cell_of(float* after, const float* before, const float* gates, c
                          row(gates + n), row(gates + 2 * n), row(recurrent),
                          row(recurrent + n), row(recurrent + 2 * n)};
   each_block<8, 1>(rows, n, [](float* const* x) {
-    for (int l = 0; l < kWide; ++l) {
+    for (int l = 0; l < kLanes; ++l) {
       const float update = gate_of(x[2][l] + x[5][l]), reset = gate_of(x[3][l] + x[6][l]);
       const float candidate = tanh_of(x[4][l] + reset * x[7][l]);
       x[0][l] = candidate + update * (x[1][l] - candidate);
@@ -426,14 +474,14 @@ void gru_linear_cell_of(float* after, const float* before, const float* gates, c
 void gru_reset_of(float* out, const float* before, const float* gates, long n) {
   float* const rows[] = {out, row(before), row(gates + n)};
   each_block<3, 1>(rows, n, [](float* const* x) {
-    for (int l = 0; l < kWide; ++l) x[0][l] = gate_of(x[2][l]) * x[1][l];
+    for (int l = 0; l < kLanes; ++l) x[0][l] = gate_of(x[2][l]) * x[1][l];
   });
 }
 
 void gru_cell_of(float* after, const float* before, const float* gates, const float* recurrent, long n) {
   float* const rows[] = {after, row(before), row(gates), row(gates + 2 * n), row(recurrent)};
   each_block<5, 1>(rows, n, [](float* const* x) {
-    for (int l = 0; l < kWide; ++l) {
+    for (int l = 0; l < kLanes; ++l) {
       const float candidate = tanh_of(x[3][l] + x[4][l]);
       x[0][l] = candidate + gate_of(x[2][l]) * (x[1][l] - candidate);
     }
@@ -442,7 +490,8 @@ void gru_cell_of(float* after, const float* before, const float* gates, const fl
 
 const TileOps& ops() {
   static constexpr TileOps kOps = {
-      kElementwise,       sum_of,       sum_of_squares_of, max_of,       softmax_of, normalise_of, multiply_add_of, lstm_cell_of,
-      gru_linear_cell_of, gru_reset_of, gru_cell_of,       from_half_of, to_half_of};
+      kElementwise,    sum_of,       sum_of_squares_of,  max_of,       min_of,       softmax_of,  normalise_of,
+      multiply_add_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
+      to_half_of};
   return kOps;
 }
