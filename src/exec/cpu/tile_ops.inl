@@ -333,11 +333,11 @@ float sum_of_squares_of(const float* x, long n, float shift) {
 // NaN wins.
 float max_of(const float* x, long n) {
   return reduce(x, n, -__builtin_inff(),
-                [](Vector& total, const Vector& v) { total = (v > total) | (v != v) ? v : total; });
+                [](Vector& total, const Vector& v) { total = ((v > total) | (v != v)) ? v : total; });
 }
 float min_of(const float* x, long n) {
   return reduce(x, n, __builtin_inff(),
-                [](Vector& total, const Vector& v) { total = (v < total) | (v != v) ? v : total; });
+                [](Vector& total, const Vector& v) { total = ((v < total) | (v != v)) ? v : total; });
 }
 
 void quantise_of(unsigned char* out, const float* x, long n, float scale, float zero) {
