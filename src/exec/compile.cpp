@@ -2,6 +2,7 @@
 
 #include "exec/geometry.h"
 #include "exec/host.h"
+#include "exec/round_trip.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,6 +58,10 @@ class StepMaker {
                                       [&](ValueId id) { return id != kNoValue && wanted[index(id)]; });
       if (!needed) continue;
       needed_[index(*it)] = true;
+      if (const auto trip = round_trip_of(graph_, facts_, node)) {
+        want(trip->source);
+        continue;
+      }
       for (ValueId id : node.inputs) want(id);
       for (const Graph* body : node.subgraphs()) {
         for (const Capture& capture : body->captures()) want(capture.outer);
@@ -95,6 +100,7 @@ class StepMaker {
   void add(NodeId id) {
     const Node& node = graph_.node(id);
     if (node.is("BatchNormalization") && add_scale_and_shift(id)) return;
+    if (const auto trip = round_trip_of(graph_, facts_, node)) return add_round_trip(id, *trip);
     Step step;
     step.op = node.op_type;
     step.node = id;
@@ -198,6 +204,24 @@ class StepMaker {
       source = scaled;
     }
     return true;
+  }
+
+  void add_round_trip(NodeId id, const RoundTrip& trip) {
+    const ValueId output = graph_.node(id).outputs[0];
+    ValueIndex source = value_of(trip.source);
+    for (const Instruction& instruction : trip.code) {
+      const bool is_last = &instruction == &trip.code.back();
+      Step step;
+      step.op = "Elementwise";
+      step.node = id;
+      step.nodes = {id};
+      step.inputs = {source};
+      step.node_inputs = 1;
+      source = is_last ? value_of(output) : add_value(graph_.value(output).name + "/part", fact(output).dims);
+      step.outputs = {source};
+      step.program = Program{1, {instruction}};
+      plan_.steps.push_back(std::move(step));
+    }
   }
 
   bool make_elementwise(const Node& node, Step& step) {

@@ -70,6 +70,8 @@ float apply(const Instruction& instruction, float a, float b) {
       return std::floor(a);
     case ElementOp::kCeil:
       return std::ceil(a);
+    case ElementOp::kRound:
+      return std::nearbyint(a);  // the rounding mode is never changed
     case ElementOp::kLinear:
       return alpha * a + beta;
   }

@@ -58,7 +58,7 @@ Product fold(const Dims& a, const Dims& b) {
 Product product_of(const ExecPlan& plan, const Step& step) {
   const Dims& a = plan.value(step.inputs[0]).dims;
   const Dims& b = plan.value(step.inputs[1]).dims;
-  if (step.op == "MatMul") return fold(a, b);
+  if (step.op != "Gemm") return fold(a, b);
   const Node& node = plan.graph->node(step.node);
   Product product{a, b, {}, row_major_strides(a), row_major_strides(b)};
   if (node.int_or("transA", 0) != 0) {

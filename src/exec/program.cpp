@@ -7,11 +7,11 @@
 namespace mts::exec {
 namespace {
 
-constexpr std::array<std::string_view, 31> kNames = {
+constexpr std::array<std::string_view, 32> kNames = {
     "add",        "sub",        "mul",      "div",     "pow",   "max",          "min",        "prelu",
     "relu",       "leaky_relu", "elu",      "sigmoid", "tanh",  "exp",          "log",        "sqrt",
     "reciprocal", "abs",        "neg",      "erf",     "clip",  "hard_sigmoid", "hard_swish", "gelu_erf",
-    "gelu_tanh",  "silu",       "softplus", "square",  "floor", "ceil",         "linear"};
+    "gelu_tanh",  "silu",       "softplus", "square",  "floor", "ceil",         "round",      "linear"};
 static_assert(kNames.size() == static_cast<size_t>(ElementOp::kLinear) + 1);
 
 struct Entry {
@@ -35,7 +35,8 @@ constexpr Entry kUnary[] = {{"Relu", ElementOp::kRelu},
                             {"HardSwish", ElementOp::kHardSwish},
                             {"Softplus", ElementOp::kSoftplus},
                             {"Floor", ElementOp::kFloor},
-                            {"Ceil", ElementOp::kCeil}};
+                            {"Ceil", ElementOp::kCeil},
+                            {"Round", ElementOp::kRound}};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "exec/device_instance.h"
 #include "exec/geometry.h"
 #include "exec/instance.h"
+#include "exec/widen.h"
 
 #include <mts/device_session.h>
 #include <mts/executor.h>
@@ -231,6 +232,7 @@ class PlanSession final : public DeviceSession {
 Result<std::unique_ptr<Session>> make_plan_session(const Model& model, std::unique_ptr<Backend> backend,
                                                    int threads) {
   Model copy = model.clone();
+  if (backend->runtime() == nullptr) MTS_TRY(widen_small_floats(copy));
   MTS_TRY(copy.graph.sort());
   return std::make_unique<PlanSession>(std::move(copy), std::move(backend), threads);
 }

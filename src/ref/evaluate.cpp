@@ -9,6 +9,7 @@
 #include <new>
 #include <stdexcept>
 #include <tuple>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -29,12 +30,22 @@ auto families() {
   };
 }
 
-const Operator* find_operator(std::string_view op_type, std::string_view domain, int64_t version) {
+using OperatorIndex = std::unordered_map<std::string_view, std::vector<const Operator*>>;
+
+OperatorIndex make_index() {
+  OperatorIndex index;
   for (std::span<const Operator> family : families()) {
-    for (const Operator& op : family) {
-      if (op.op_type == op_type && op.domain == domain && version >= op.since && version <= op.until)
-        return &op;
-    }
+    for (const Operator& op : family) index[op.op_type].push_back(&op);
+  }
+  return index;
+}
+
+const Operator* find_operator(std::string_view op_type, std::string_view domain, int64_t version) {
+  static const OperatorIndex index = make_index();  // of tables that never change
+  const auto found = index.find(op_type);
+  if (found == index.end()) return nullptr;
+  for (const Operator* op : found->second) {
+    if (op->domain == domain && version >= op->since && version <= op->until) return op;
   }
   return nullptr;
 }

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <string>
 
 #include <fmt/format.h>
@@ -245,12 +246,15 @@ Outputs zip_map(const Call& c) {
   const Tensor keys =
       strings.empty() ? ints_tensor(c.node.ints_or("classlabels_int64s", {})) : strings_tensor(strings);
   if (keys.element_count() != x.columns) return c.bad("its labels do not fit the scores");
+  const auto scores = std::make_shared<Tensor>(float_rows(x.values, x.rows, x.columns));
   Sequence sequence;
+  sequence.reserve(static_cast<size_t>(x.rows));
   for (int64_t row = 0; row < x.rows; ++row) {
     Map map{keys, {}};
+    map.values.reserve(static_cast<size_t>(x.columns));
     for (int64_t i = 0; i < x.columns; ++i) {
-      const auto score = static_cast<float>(x.values[static_cast<size_t>(row * x.columns + i)]);
-      map.values.emplace_back(Tensor::of<float>(DType::kFloat32, {}, std::span(&score, 1)));
+      auto* const score = reinterpret_cast<std::byte*>(scores->mutable_as<float>() + row * x.columns + i);
+      map.values.emplace_back(Tensor::borrow(DType::kFloat32, {}, score, scores));  // all of one buffer
     }
     sequence.emplace_back(std::move(map));
   }

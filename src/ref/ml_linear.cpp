@@ -80,15 +80,19 @@ Result<std::vector<double>> linear_scores(const Call& c, const Rows2D& x, size_t
     return c.bad("coefficients does not fit the input");
   width = coefficients.size() / static_cast<size_t>(x.columns);
   if (!intercepts.empty() && intercepts.size() != width) return c.bad("intercepts does not fit coefficients");
-  std::vector<double> scores;
-  for (int64_t n = 0; n < x.rows; ++n) {
-    for (size_t k = 0; k < width; ++k) {
-      double sum = intercepts.empty() ? 0 : intercepts[k];
-      for (int64_t i = 0; i < x.columns; ++i) {
-        sum += x.values[static_cast<size_t>(n * x.columns + i)] *
-               coefficients[k * static_cast<size_t>(x.columns) + static_cast<size_t>(i)];
-      }
-      scores.push_back(sum);
+  // All scores of a row grow together: one after another they would wait for their own sums.
+  const auto columns = static_cast<size_t>(x.columns), rows = static_cast<size_t>(x.rows);
+  std::vector<double> by_column(columns * width);
+  for (size_t k = 0; k < width; ++k) {
+    for (size_t i = 0; i < columns; ++i) by_column[i * width + k] = coefficients[k * columns + i];
+  }
+  std::vector<double> scores(rows * width, 0);
+  for (size_t n = 0; n < rows; ++n) {
+    double* const sums = scores.data() + n * width;
+    std::ranges::copy(intercepts, sums);
+    for (size_t i = 0; i < columns; ++i) {
+      const double value = x.values[n * columns + i];
+      for (size_t k = 0; k < width; ++k) sums[k] += value * by_column[i * width + k];
     }
   }
   return scores;

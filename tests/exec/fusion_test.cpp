@@ -73,6 +73,59 @@ TEST(Fusion, BatchNormalizationJoinsItsConvolution) {
   }
 }
 
+// QuantizeLinear and DequantizeLinear. Scales are powers of two: quotients and products by them are exact.
+ValueId round_trip(Net& net, ValueId x, float scale, uint8_t zero, float scale_back = 0.f) {
+  const ValueId z = net.model.graph.add_constant(
+      "", Weight::from_bytes(DType::kUint8, {}, own_bytes(std::string(1, static_cast<char>(zero)))));
+  const auto constant = [&](float value) { return net.weight({}, {value}); };
+  const ValueId q = net.node("QuantizeLinear", {x, constant(scale), z});
+  return net.node("DequantizeLinear", {q, constant(scale_back == 0.f ? scale : scale_back), z});
+}
+
+// Weights are multiples of 1/8 and inputs of 1/16, so that sums are exact in any order and ties are the same.
+TEST(Fusion, QuantisedResidualBlockIsTwoSteps) {
+  for (int64_t width : {3, 8, 16, 24}) {
+    Net net;
+    const auto eighths = [&](Dims dims) {
+      std::vector<double> values;
+      for (int64_t i = 0; i < element_count(dims); ++i)
+        values.push_back(static_cast<double>(i * 7 % 17 - 8) / 8);
+      return net.weight(dims, values);
+    };
+    const auto conv = [&](ValueId from) {
+      return net.node("Conv", {from, eighths({width, width, 3, 3}), eighths({width})},
+                      {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+    };
+    const ValueId x = round_trip(net, net.input({2, width, 7, 9}), 0.0625f, 128);
+    const ValueId first = round_trip(net, net.node("Relu", {conv(x)}), 0.0625f, 0);
+    const ValueId second = round_trip(net, conv(first), 0.125f, 131);
+    net.output(round_trip(net, net.node("Relu", {net.node("Add", {second, x})}), 0.0625f, 3));
+    EXPECT_EQ(net.work(), 3u) << to_string(net.plan());  // the input's own, and the two
+    net.check("width " + std::to_string(width));
+  }
+}
+
+TEST(Fusion, RoundTripsOfQuantisation) {
+  for (float scale : {0.015625f, 0.0078125f}) {
+    for (uint8_t zero : {uint8_t{0}, uint8_t{100}, uint8_t{255}}) {
+      Net net;
+      net.output(round_trip(net, net.input({3, 50}), scale, zero));
+      EXPECT_EQ(net.work(), 1u);
+      net.check("zero point " + std::to_string(zero));
+    }
+  }
+  Net other;  // not a round trip
+  other.output(round_trip(other, other.input({3, 50}), 0.0625f, 7, 0.125f));
+  EXPECT_EQ(other.work(), 2u);
+  other.check("two scales");
+  Net read;  // what lies between is read elsewhere
+  const ValueId y = round_trip(read, read.input({3, 50}), 0.0625f, 7);
+  read.output(y);
+  read.output(read.model.graph.node(read.model.graph.value(y).producer).inputs[0]);
+  EXPECT_EQ(read.work(), 2u);
+  read.check("read elsewhere");
+}
+
 TEST(Fusion, DecomposedActivationsAreRecognised) {
   for (const char* form : {"gelu", "silu", "hard_swish"}) {
     Net net;

@@ -11,8 +11,9 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 TEST(Kernels, Unary) {
-  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus",
-                         "Floor", "Ceil", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
+  for (const char* op :
+       {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus", "Floor", "Ceil",
+        "Round", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
     for (const Dims& dims :
          {Dims{}, Dims{1}, Dims{7}, Dims{2, 3, 5}, Dims{1, 16, 33, 31}, Dims{4, 100, 200}, Dims{0, 3}}) {
       check({op, {}, {input(dims)}});
@@ -32,6 +33,10 @@ TEST(Kernels, SpecialValues) {
   for (const char* op :
        {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus", "Elu"})
     check({op, {}, {special}});
+  const Operand ties{.dims = {10},
+                     .values = {-2.5, -1.5, -0.5, -0.3, 0.5, 1.5, 2.5, 4194303.5, 8388609, -1e30}};
+  check({"Round", {}, {ties}});
+  check({"Round", {}, {special}});
   for (const char* op : {"Max", "Min", "Add", "Mul"})
     check({op, {}, {special, {.dims = {6}, .values = {1, 1, 1, nan, 2, -2}}}});
 }
@@ -221,6 +226,59 @@ TEST(Kernels, Reductions) {
     check({op, {}, {input({2, 3, 4}), ints({1})}});
   }
   check({"ReduceSum", {}, {input({2, 3, 4}), ints({0, 2})}, 13});
+}
+
+// Rows on both sides of whole vectors, with a NaN anywhere.
+TEST(Kernels, ExtremaOfRows) {
+  for (int64_t length : {1, 5, 15, 16, 17, 63, 64, 65, 100, 130}) {
+    for (const char* op : {"ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare"}) {
+      for (int64_t nan : {int64_t{-1}, int64_t{0}, length / 2, length - 1}) {
+        std::vector<double> values;
+        for (int64_t i = 0; i < 2 * length; ++i)
+          values.push_back(i == nan ? std::nan("") : static_cast<double>(i * 7 % 31) - 40);
+        check({op, {{"keepdims", int64_t{0}}}, {{.dims = {2, length}, .values = values}, ints({1})}, 18});
+      }
+    }
+    for (const char* op : {"Softmax", "LogSoftmax"}) check({op, {}, {input({3, length})}});
+  }
+}
+
+TEST(Kernels, DynamicQuantisation) {
+  const auto quantise = [](Operand x) {
+    check({.op = "DynamicQuantizeLinear", .attributes = {}, .operands = {std::move(x)}, .outputs = 3});
+  };
+  for (const Dims& dims : {Dims{1}, Dims{7}, Dims{3, 50}, Dims{9, 4001}}) quantise(input(dims));
+  quantise({.dims = {4}, .values = {0, 0, 0, 0}});
+  quantise({.dims = {5}, .values = {1, 2, 3, 0.5, 255}});
+  quantise({.dims = {5}, .values = {-1, -2, -3, -0.5, -127.5}});
+}
+
+TEST(Kernels, IntegerMatMul) {
+  const auto bytes = [](Dims dims, DType dtype, bool constant) {
+    std::vector<double> values;
+    for (int64_t i = 0; i < element_count(dims); ++i)
+      values.push_back(static_cast<double>(i * 37 % 256 - (dtype == DType::kInt8 ? 128 : 0)));
+    return Operand{.dims = std::move(dims), .constant = constant, .dtype = dtype, .values = values};
+  };
+  for (DType dtype : {DType::kUint8, DType::kInt8}) {
+    const Operand zero{.dims = {}, .dtype = dtype, .values = {101}},
+        none{.dims = {}, .constant = true, .dtype = DType::kInt8, .values = {0}};
+    for (const auto& [a, b] :
+         {std::pair<Dims, Dims>{{1, 24}, {24, 48}}, {{3, 5, 33}, {33, 17}}, {{2, 1, 7, 9}, {2, 3, 9, 4}}}) {
+      const Operand left = bytes(a, dtype, false), right = bytes(b, DType::kInt8, true);
+      check({.op = "MatMulInteger", .attributes = {}, .operands = {left, right}});
+      check({.op = "MatMulInteger", .attributes = {}, .operands = {left, right, zero}});
+      check({.op = "MatMulInteger", .attributes = {}, .operands = {left, right, zero, none}});
+    }
+    const Operand left = bytes({4, 6}, dtype, false),
+                  one{.dims = {}, .constant = true, .dtype = DType::kInt8, .values = {1}};
+    for (const Operand& right : {bytes({6, 3}, DType::kUint8, true), bytes({6, 3}, DType::kInt8, false)})
+      check({.op = "MatMulInteger", .attributes = {}, .operands = {left, right}, .on_host = true});
+    check({.op = "MatMulInteger",
+           .attributes = {},
+           .operands = {left, bytes({6, 3}, DType::kInt8, true), zero, one},
+           .on_host = true});
+  }
 }
 
 TEST(Kernels, Movement) {

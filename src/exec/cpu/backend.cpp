@@ -1,9 +1,12 @@
 #include "exec/cpu/backend.h"
 
+#include "exec/cpu/cast.h"
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/elementwise.h"
 #include "exec/cpu/layout.h"
 #include "exec/cpu/movement.h"
+#include "exec/cpu/quantised.h"
+#include "exec/cpu/recurrent.h"
 #include "exec/cpu/resize.h"
 #include "exec/cpu/rows.h"
 #include "exec/geometry.h"
@@ -23,10 +26,13 @@ constexpr Family kFamilies[] = {
     {accepts_conv, make_conv},
     {accepts_pool, make_pool},
     {accepts_matmul, make_matmul},
+    {accepts_recurrent, make_recurrent},
+    {accepts_quantised, make_quantised},
     {accepts_rows, [](Device&, const ExecPlan& plan, const Step& step) { return make_rows(plan, step); }},
     {accepts_resize, [](Device&, const ExecPlan& plan, const Step& step) { return make_resize(plan, step); }},
     {accepts_movement,
      [](Device&, const ExecPlan& plan, const Step& step) { return make_movement(plan, step); }},
+    {accepts_cast, [](Device&, const ExecPlan& plan, const Step& step) { return make_cast(plan, step); }},
 };
 
 const Family* family_of(const ExecPlan& plan, const Step& step) {
@@ -44,7 +50,7 @@ class CpuBackend final : public Backend {
 
   bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                         ValueIndex operand) const override {
-    constexpr size_t kLongest = 6;
+    constexpr size_t kLongest = 16;  // quantised residual blocks have ten
     if (step.program.code.size() >= kLongest) return false;
     const PlanValue& output = plan.value(step.outputs[0]);
     if (step.op == "Conv" || step.op == "ConvTranspose") return is_post_op(plan, next, operand, output, 1);

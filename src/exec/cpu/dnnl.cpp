@@ -84,6 +84,8 @@ std::optional<Eltwise> eltwise_of(const Instruction& i) {
       return Eltwise{A::eltwise_square, 0.f, 0.f};
     case ElementOp::kAbs:
       return Eltwise{A::eltwise_abs, 0.f, 0.f};
+    case ElementOp::kRound:
+      return Eltwise{A::eltwise_round, 0.f, 0.f};
     case ElementOp::kLinear:
       return Eltwise{A::eltwise_linear, i.alpha, i.beta};
     default:

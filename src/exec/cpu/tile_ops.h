@@ -18,11 +18,30 @@ struct TileOps {
   float (*sum)(const float* x, int64_t n);
   float (*sum_of_squares)(const float* x, int64_t n, float shift);  // of x[i] - shift
   float (*max)(const float* x, int64_t n);
+  float (*min)(const float* x, int64_t n);
   // Row softmax: out = exp(x - max) / sum.
   void (*softmax)(float* out, const float* x, int64_t n);
   // out = (x - mean) * inverse * scale + bias; scale and bias may be null.
   void (*normalise)(float* out, const float* x, const float* scale, const float* bias, int64_t n, float mean,
                     float inverse);
+  // c[m x 16 panels] += a[m x k] * packed, for packed = [panels][k][16]; rows of c are `leading` floats
+  // apart.
+  void (*multiply_add)(float* c, int64_t leading, const float* a, const float* packed, int64_t m,
+                       int64_t panels, int64_t k);
+  // One sequence's step of a recurrent layer from its gates before their activations, `n` floats each.
+  // Gates i, o, f, c: updates c, writes h.
+  void (*lstm_cell)(float* h, float* c, const float* gates, int64_t n);
+  // Gates z, r, h. linear_before_reset: `recurrent` holds the recurrent part of all three.
+  void (*gru_linear_cell)(float* after, const float* before, const float* gates, const float* recurrent,
+                          int64_t n);
+  // Otherwise in two: out = r * before, and, with the recurrent part of the third gate, the new state.
+  void (*gru_reset)(float* out, const float* before, const float* gates, int64_t n);
+  void (*gru_cell)(float* after, const float* before, const float* gates, const float* recurrent, int64_t n);
+  // out = x / scale, rounded half to even, plus zero, within [0, 255].
+  void (*quantise)(uint8_t* out, const float* x, int64_t n, float scale, float zero);
+  // float16, as its bits.
+  void (*from_half)(float* out, const uint16_t* x, int64_t n);
+  void (*to_half)(uint16_t* out, const float* x, int64_t n);  // to nearest even; infinity beyond the range
 };
 
 const TileOps& tile_ops();  // the best for this machine

@@ -6,6 +6,32 @@ using mts::exec::ElementOp;
 using mts::exec::TileOp;
 using mts::exec::TileOps;
 
+// Sixteen floats, whatever the machine's vectors hold. By reference only: how a function takes vectors depends
+// on the instruction set.
+typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr int kLanes = 16;
+
+inline const Vector& at(const float* x) { return *reinterpret_cast<const Vector*>(x); }
+inline Vector& at(float* x) { return *reinterpret_cast<Vector*>(x); }
+
+// The first n < 16 floats, the others `fill`. Going through memory float by float would stall the vector load.
+inline void load_some(Vector& v, const float* x, long n, float fill) {
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << n) - 1u);
+  v = (Vector)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, x);
+#else
+  v = Vector{} + fill;
+  for (long l = 0; l < n; ++l) v[l] = x[l];
+#endif
+}
+inline void store_some(float* x, const Vector& v, long n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(x, static_cast<__mmask16>((1u << n) - 1u), (__m512)v);
+#else
+  for (long l = 0; l < n; ++l) x[l] = v[l];
+#endif
+}
+
 // exp: 2^n * p(r), Cephes' polynomial; relative error 2e-7. Flushes to 0 below -87.3, infinity above 88.7.
 inline float exp_of(float x) {
   const float clamped = x < -87.33f ? -87.33f : (x > 88.72f ? 88.72f : x);
@@ -30,22 +56,27 @@ inline float exp_of(float x) {
 
 inline float sigmoid_of(float x) { return 1.f / (1.f + exp_of(-x)); }
 
+// tanh: odd rational approximation on [-7.9, 7.9] (as in Eigen), relative error 4e-7; beyond it rounds to 1.
 inline float tanh_of(float x) {
-  const float magnitude = x < 0.f ? -x : x;
-  const float clamped = magnitude > 9.1f ? 9.1f : magnitude;
-  // Near zero the exponential form cancels: odd polynomial there.
-  const float e = exp_of(2.f * clamped);
-  const float far = 1.f - 2.f / (e + 1.f);
-  const float s = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * s + 2.06390887954e-2f;
-  p = p * s - 5.37397155531e-2f;
-  p = p * s + 1.33314422036e-1f;
-  p = p * s - 3.33332819422e-1f;
-  const float near = p * s * x + x;
-  const float signed_far = x < 0.f ? -far : far;
-  return x != x ? x : (magnitude < 0.625f ? near : signed_far);
+  const float c = x < -7.9053111f ? -7.9053111f : (x > 7.9053111f ? 7.9053111f : x);
+  const float s = c * c;
+  float p = -2.76076847742355e-16f;
+  p = p * s + 2.00018790482477e-13f;
+  p = p * s - 8.60467152213735e-11f;
+  p = p * s + 5.12229709037114e-08f;
+  p = p * s + 1.48572235717979e-05f;
+  p = p * s + 6.37261928875436e-04f;
+  p = p * s + 4.89352455891786e-03f;
+  p = p * c;
+  float q = 1.19825839466702e-06f;
+  q = q * s + 1.18534705686654e-04f;
+  q = q * s + 2.26843463243900e-03f;
+  q = q * s + 4.89352518554385e-03f;
+  return x != x ? x : p / q;
 }
+
+// The gate of a recurrent layer: sigmoid by tanh, absolute error 2e-7 (sigmoid_of's error is relative).
+inline float gate_of(float x) { return 0.5f * tanh_of(0.5f * x) + 0.5f; }
 
 // erf: Abramowitz and Stegun 7.1.26 is too coarse; a rational approximation on [-4, 4] (as in Eigen), error
 // 3e-7.
@@ -101,6 +132,17 @@ template <class F>
 inline void each(float* out, const float* a, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i]);
 }
+// The same for expensive functions: what is left beyond whole vectors goes through one vector, too.
+template <class F>
+inline void each_wide(float* out, const float* a, long n, F f) {
+  const long whole = n / kLanes * kLanes;
+  for (long i = 0; i < whole; ++i) out[i] = f(a[i]);
+  if (whole == n) return;
+  alignas(64) float rest[kLanes];
+  load_some(at(rest), a + whole, n - whole, 0.f);
+  for (int l = 0; l < kLanes; ++l) rest[l] = f(rest[l]);
+  store_some(out + whole, at(rest), n - whole);
+}
 template <class F>
 inline void each2(float* out, const float* a, const float* b, long n, F f) {
   for (long i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
@@ -142,23 +184,23 @@ void op_leaky(float* o, const float* a, const float*, long n, float s, float) {
   each(o, a, n, [s](float x) { return x < 0.f ? s * x : x; });
 }
 void op_elu(float* o, const float* a, const float*, long n, float s, float) {
-  each(o, a, n, [s](float x) {
+  each_wide(o, a, n, [s](float x) {
     const float near =
         x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
     return x < 0.f ? s * (x > -0.05f ? near : exp_of(x) - 1.f) : x;
   });
 }
 void op_sigmoid(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return sigmoid_of(x); });
+  each_wide(o, a, n, [](float x) { return sigmoid_of(x); });
 }
 void op_tanh(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return tanh_of(x); });
+  each_wide(o, a, n, [](float x) { return tanh_of(x); });
 }
 void op_exp(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return exp_of(x); });
+  each_wide(o, a, n, [](float x) { return exp_of(x); });
 }
 void op_log(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return log_of(x); });
+  each_wide(o, a, n, [](float x) { return log_of(x); });
 }
 void op_sqrt(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return __builtin_sqrtf(x); });
@@ -173,7 +215,7 @@ void op_neg(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return -x; });
 }
 void op_erf(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return erf_of(x); });
+  each_wide(o, a, n, [](float x) { return erf_of(x); });
 }
 void op_clip(float* o, const float* a, const float*, long n, float low, float high) {
   const float bottom = low < high ? low : high;
@@ -192,17 +234,17 @@ void op_hard_swish(float* o, const float* a, const float*, long n, float, float)
   });
 }
 void op_gelu_erf(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
+  each_wide(o, a, n, [](float x) { return 0.5f * x * (1.f + erf_of(x * 0.70710678f)); });
 }
 void op_gelu_tanh(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n,
+  each_wide(o, a, n,
        [](float x) { return 0.5f * x * (1.f + tanh_of(0.7978845608f * (x + 0.044715f * x * x * x))); });
 }
 void op_silu(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return x * sigmoid_of(x); });
+  each_wide(o, a, n, [](float x) { return x * sigmoid_of(x); });
 }
 void op_softplus(float* o, const float* a, const float*, long n, float, float) {
-  each(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
+  each_wide(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
 }
 void op_square(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return x * x; });
@@ -213,6 +255,15 @@ void op_floor(float* o, const float* a, const float*, long n, float, float) {
 void op_ceil(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return __builtin_ceilf(x); });
 }
+// Half to even: adding 1.5 * 2^23 leaves no bits behind the point; larger numbers are whole already.
+inline float round_of(float x) {
+  const float magnitude = __builtin_fabsf(x);
+  const float whole = (magnitude + 12582912.f) - 12582912.f;
+  return magnitude < 4194304.f ? __builtin_copysignf(whole, x) : x;
+}
+void op_round(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return round_of(x); });
+}
 void op_linear(float* o, const float* a, const float*, long n, float s, float t) {
   each(o, a, n, [=](float x) { return s * x + t; });
 }
@@ -221,58 +272,85 @@ constexpr TileOp kElementwise[] = {
     op_add,        op_sub,   op_mul,      op_div,     op_pow,   op_max,          op_min,        op_prelu,
     op_relu,       op_leaky, op_elu,      op_sigmoid, op_tanh,  op_exp,          op_log,        op_sqrt,
     op_reciprocal, op_abs,   op_neg,      op_erf,     op_clip,  op_hard_sigmoid, op_hard_swish, op_gelu_erf,
-    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_linear};
+    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_round, op_linear};
 static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
               static_cast<unsigned long>(ElementOp::kLinear) + 1);
 
-// Reductions keep 16 partial results: vectorisable without reassociation, and more exact than one running
-// sum.
-constexpr int kLanes = 16;
-
-// Combines the partial results pairwise (short rows would spend their time on a chain of 16).
-template <class F>
-inline float fold(float* lanes, F f) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int l = 0; l < width; ++l) lanes[l] = f(lanes[l], lanes[l + width]);
+// combine(total, x) over the piece, by four running vectors, which hide the latency and are more exact than one
+// sum; what is left is filled up with `start`.
+template <class Combine>
+inline float reduce(const float* x, long n, float start, Combine combine) {
+  Vector total[4];
+  for (Vector& t : total) t = Vector{} + start;
+  long i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) combine(total[k], at(x + i + k * kLanes));
   }
-  return lanes[0];
+  for (; i + kLanes <= n; i += kLanes) combine(total[0], at(x + i));
+  if (i < n) {
+    Vector rest;
+    load_some(rest, x + i, n - i, start);
+    combine(total[1], rest);
+  }
+  combine(total[0], total[1]);
+  combine(total[2], total[3]);
+  combine(total[0], total[2]);
+  Vector& t = total[0];
+  combine(t, __builtin_shufflevector(t, t, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  combine(t, __builtin_shufflevector(t, t, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+  combine(t, __builtin_shufflevector(t, t, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
+  combine(t, __builtin_shufflevector(t, t, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
+  return t[0];
 }
 
 float sum_of(const float* x, long n) {
-  float lanes[kLanes] = {};
-  long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
-  }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-  return fold(lanes, [](float p, float q) { return p + q; });
+  return reduce(x, n, 0.f, [](Vector& total, const Vector& v) { total += v; });
 }
 
 float sum_of_squares_of(const float* x, long n, float shift) {
-  float lanes[kLanes] = {};
+  Vector total[2] = {};
   long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += (x[i + l] - shift) * (x[i + l] - shift);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int k = 0; k < 2; ++k) {
+      const Vector d = at(x + i + k * kLanes) - shift;
+      total[k] += d * d;
+    }
   }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - shift) * (x[i] - shift);
-  return fold(lanes, [](float p, float q) { return p + q; });
+  for (; i + kLanes <= n; i += kLanes) {
+    const Vector d = at(x + i) - shift;
+    total[0] += d * d;
+  }
+  if (i < n) {
+    Vector rest;
+    load_some(rest, x + i, n - i, shift);  // nothing, once shifted
+    rest -= shift;
+    total[1] += rest * rest;
+  }
+  total[0] += total[1];
+  return sum_of(reinterpret_cast<const float*>(total), kLanes);
 }
 
+// NaN wins.
 float max_of(const float* x, long n) {
-  float lanes[kLanes];
-  for (int l = 0; l < kLanes; ++l) lanes[l] = -__builtin_inff();
-  long i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l)
-      lanes[l] = x[i + l] > lanes[l] || x[i + l] != x[i + l] ? x[i + l] : lanes[l];
+  return reduce(x, n, -__builtin_inff(),
+                [](Vector& total, const Vector& v) { total = ((v > total) | (v != v)) ? v : total; });
+}
+float min_of(const float* x, long n) {
+  return reduce(x, n, __builtin_inff(),
+                [](Vector& total, const Vector& v) { total = ((v < total) | (v != v)) ? v : total; });
+}
+
+void quantise_of(unsigned char* out, const float* x, long n, float scale, float zero) {
+  for (long i = 0; i < n; ++i) {
+    const float whole = round_of(x[i] / scale) + zero;
+    const float inside = whole > 0.f ? (whole < 255.f ? whole : 255.f) : 0.f;  // NaN becomes 0
+    out[i] = static_cast<unsigned char>(static_cast<int>(inside));
   }
-  for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] || x[i] != x[i] ? x[i] : lanes[l];
-  return fold(lanes, [](float p, float q) { return q > p || q != q ? q : p; });
 }
 
 void softmax_of(float* out, const float* x, long n) {
   const float top = max_of(x, n);
-  for (long i = 0; i < n; ++i) out[i] = exp_of(x[i] - top);
+  each_wide(out, x, n, [top](float v) { return exp_of(v - top); });
   const float inverse = 1.f / sum_of(out, n);
   for (long i = 0; i < n; ++i) out[i] *= inverse;
 }
@@ -288,7 +366,132 @@ void normalise_of(float* out, const float* x, const float* scale, const float* b
   }
 }
 
+inline float half_to_float(unsigned short bits) {
+  // The exponent moves by a multiplication, which also makes normal numbers of the subnormal ones.
+  const float scaled = __builtin_bit_cast(float, (bits & 0x7fffu) << 13) * 0x1p112f;
+  const unsigned special = (bits & 0x7c00u) == 0x7c00u ? 0x7f800000u | (bits & 0x3ffu) << 13 : 0u;
+  const unsigned magnitude = special != 0u ? special : __builtin_bit_cast(unsigned, scaled);
+  return __builtin_bit_cast(float, magnitude | (bits & 0x8000u) << 16);
+}
+
+inline unsigned short float_to_half(float x) {
+  const unsigned bits = __builtin_bit_cast(unsigned, x), sign = bits >> 16 & 0x8000u, u = bits & 0x7fffffffu;
+  const unsigned normal = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
+  // Below 2^-14 an addition rounds to multiples of 2^-24.
+  const unsigned subnormal =
+      __builtin_bit_cast(unsigned, __builtin_bit_cast(float, u) + 0.5f) - __builtin_bit_cast(unsigned, 0.5f);
+  const unsigned finite = u < 0x38800000u ? subnormal : (u >= 0x477ff000u ? 0x7c00u : normal);
+  const unsigned nan = 0x7e00u | (u >> 13 & 0x3ffu);
+  return static_cast<unsigned short>(sign | (u > 0x7f800000u ? nan : finite));
+}
+
+void from_half_of(float* out, const unsigned short* x, long n) {
+  for (long i = 0; i < n; ++i) out[i] = half_to_float(x[i]);
+}
+void to_half_of(unsigned short* out, const float* x, long n) {
+  for (long i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+// A block of the product below stays in registers.
+template <int kRows, int kPanels>
+inline void multiply_block(float* c, long leading, const float* a, const float* packed, long k) {
+  Vector sum[kRows][kPanels];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = at(c + r * leading + p * 16);
+  }
+  for (long i = 0; i < k; ++i) {
+    for (int p = 0; p < kPanels; ++p) {
+      const Vector b = at(packed + (p * k + i) * 16);
+      for (int r = 0; r < kRows; ++r) sum[r][p] += a[r * k + i] * b;
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) at(c + r * leading + p * 16) = sum[r][p];
+  }
+}
+
+template <int kPanels>
+inline void multiply_panels(float* c, long leading, const float* a, const float* packed, long m, long k) {
+  long r = 0;
+  for (; r + 4 <= m; r += 4) multiply_block<4, kPanels>(c + r * leading, leading, a + r * k, packed, k);
+  for (; r < m; ++r) multiply_block<1, kPanels>(c + r * leading, leading, a + r * k, packed, k);
+}
+
+void multiply_add_of(float* c, long leading, const float* a, const float* packed, long m, long panels,
+                     long k) {
+  long p = 0;
+  for (; p + 4 <= panels; p += 4) multiply_panels<4>(c + p * 16, leading, a, packed + p * k * 16, m, k);
+  for (; p < panels; ++p) multiply_panels<1>(c + p * 16, leading, a, packed + p * k * 16, m, k);
+}
+
+// Calls cell(rows) for blocks of the rows, kLanes long; the last block works on copies. The first kWritten rows
+// are written.
+template <int kRows, int kWritten, class Cell>
+inline void each_block(float* const (&rows)[kRows], long n, Cell cell) {
+  long j = 0;
+  float* block[kRows];
+  for (; j + kLanes <= n; j += kLanes) {
+    for (int r = 0; r < kRows; ++r) block[r] = rows[r] + j;
+    cell(block);
+  }
+  if (j == n) return;
+  alignas(64) float rest[kRows][kLanes];
+  for (int r = 0; r < kRows; ++r) {
+    load_some(at(rest[r]), rows[r] + j, n - j, 0.f);
+    block[r] = rest[r];
+  }
+  cell(block);
+  for (int r = 0; r < kWritten; ++r) store_some(rows[r] + j, at(rest[r]), n - j);
+}
+// Only the first rows of a block are written.
+inline float* row(const float* x) { return const_cast<float*>(x); }
+
+void lstm_cell_of(float* h, float* c, const float* gates, long n) {
+  float* const rows[] = {h, c, row(gates), row(gates + n), row(gates + 2 * n), row(gates + 3 * n)};
+  each_block<6, 2>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kLanes; ++l) {
+      const float state = gate_of(x[4][l]) * x[1][l] + gate_of(x[2][l]) * tanh_of(x[5][l]);
+      x[1][l] = state;
+      x[0][l] = gate_of(x[3][l]) * tanh_of(state);
+    }
+  });
+}
+
+void gru_linear_cell_of(float* after, const float* before, const float* gates, const float* recurrent,
+                        long n) {
+  float* const rows[] = {after,          row(before),        row(gates),
+                         row(gates + n), row(gates + 2 * n), row(recurrent),
+                         row(recurrent + n), row(recurrent + 2 * n)};
+  each_block<8, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kLanes; ++l) {
+      const float update = gate_of(x[2][l] + x[5][l]), reset = gate_of(x[3][l] + x[6][l]);
+      const float candidate = tanh_of(x[4][l] + reset * x[7][l]);
+      x[0][l] = candidate + update * (x[1][l] - candidate);
+    }
+  });
+}
+
+void gru_reset_of(float* out, const float* before, const float* gates, long n) {
+  float* const rows[] = {out, row(before), row(gates + n)};
+  each_block<3, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kLanes; ++l) x[0][l] = gate_of(x[2][l]) * x[1][l];
+  });
+}
+
+void gru_cell_of(float* after, const float* before, const float* gates, const float* recurrent, long n) {
+  float* const rows[] = {after, row(before), row(gates), row(gates + 2 * n), row(recurrent)};
+  each_block<5, 1>(rows, n, [](float* const* x) {
+    for (int l = 0; l < kLanes; ++l) {
+      const float candidate = tanh_of(x[3][l] + x[4][l]);
+      x[0][l] = candidate + gate_of(x[2][l]) * (x[1][l] - candidate);
+    }
+  });
+}
+
 const TileOps& ops() {
-  static constexpr TileOps kOps = {kElementwise, sum_of, sum_of_squares_of, max_of, softmax_of, normalise_of};
+  static constexpr TileOps kOps = {
+      kElementwise,    sum_of,       sum_of_squares_of,  max_of,       min_of,       softmax_of,  normalise_of,
+      multiply_add_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
+      to_half_of};
   return kOps;
 }

@@ -106,6 +106,8 @@ __device__ __forceinline__ Vec<V> apply(ElementOp op, const Vec<V>& a, const Vec
       return each(a, [](float x) { return floorf(x); });
     case ElementOp::kCeil:
       return each(a, [](float x) { return ceilf(x); });
+    case ElementOp::kRound:
+      return each(a, [](float x) { return rintf(x); });
     case ElementOp::kLinear:
       return each(a, [=](float x) { return alpha * x + beta; });
   }
