@@ -90,9 +90,10 @@ std::optional<Splitting> splitting_of(std::string_view name) {
 std::vector<LayerSplit> possible_splits(const std::vector<Model>& models,
                                         const std::vector<SharedInput>& shared_inputs) {
   if (models.size() < 2) return {};
-  const Alignment alignment = align_widths(models, shared_inputs);
+  const WeightClasses classes = classify_weights(models);
+  const Alignment alignment = align_widths(models, classes, shared_inputs);
   const std::vector<Channels> channels = find_channels(models, alignment);
-  const Neurons neurons = find_neurons(models, channels, alignment, classify_weights(models));
+  const Neurons neurons = find_neurons(models, channels, alignment, classes);
   const Segments segments(channels, neurons, {.by_pattern = false});
   return describe_splits(models, channels, find_shared_blocks(models, channels, segments, alignment),
                          alignment);

@@ -15,20 +15,20 @@ struct Whole {
 };
 
 Whole whole_layer(const Model& model, const Node& node) {
-  std::vector<Type> operands, outputs;
+  std::vector<const Type*> operands, outputs;
   std::vector<char> constant;
   Whole whole;
   for (const ValueId input : node.inputs) {
     if (input == kNoValue) continue;
     const Value& value = model.graph.value(input);
-    operands.push_back(value.type);
+    operands.push_back(&value.type);
     constant.push_back(value.weight != nullptr ? 1 : 0);
     if (value.weight == nullptr) whole.input_bytes += CostModel::bytes(value.type);
   }
   for (const ValueId output : node.outputs) {
     if (output == kNoValue) continue;
-    outputs.push_back(model.graph.value(output).type);
-    whole.output_bytes += CostModel::bytes(outputs.back());
+    outputs.push_back(&model.graph.value(output).type);
+    whole.output_bytes += CostModel::bytes(*outputs.back());
   }
   const std::unique_ptr<bool[]> flags(new bool[constant.size() + 1]);
   std::ranges::copy(constant, flags.get());
