@@ -12,6 +12,31 @@ from onnx import TensorProto, helper, numpy_helper
 from oracle import Family, Reference
 
 MODELS, CHANNELS, HIDDEN = 4, 16, 2048
+LEVEL = [{"channels": 1, "efficiency": 1}]
+# A device where steps are dear and DRAM is slow, whatever the profiles that mts ships say.
+PROFILE = {
+    "schema_version": 1,
+    "name": "cpu-test",
+    "kind": "cpu",
+    "sources": ["made up"],
+    "flops": {"float32": 150e9},
+    "memory": [
+        {"name": "L2", "bytes": 4e6, "bytes_per_second": 100e9, "convolution_bytes_per_second": 100e9},
+        {"name": "DRAM", "bytes_per_second": 20e9, "convolution_bytes_per_second": 20e9},
+    ],
+    "cores": 2,
+    "core_elements": 500,
+    "dispatch_seconds": 3e-6,
+    "view_seconds": 3e-7,
+    "copy_efficiency": 1,
+    "run_seconds": 2e-6,
+    "overlap": 0,
+    "fuses_elementwise": True,
+    "joins_in_place": True,
+    "channels_last": True,
+    "packs_group_weights": False,
+    "efficiency": {name: LEVEL for name in ("matmul", "convolution", "grouped_convolution", "recurrent")},
+}
 
 
 def block(shape: tuple[int, ...], rows: int, columns: int, seed: int, own: int) -> np.ndarray:
@@ -55,7 +80,9 @@ def pieces(tmp_path_factory) -> Family:
 
 def test_only_the_large_layer_comes_apart(pieces: Family, tmp_path):
     output, plan = tmp_path / "fused.onnx", tmp_path / "plan.json"
-    flags = ["--objective=latency", "--target=cpu-avx512"]
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps(PROFILE))
+    flags = ["--objective=latency", f"--target={profile}"]
     done = mts("stitch", *pieces.models, "-o", output, "--json", f"--save-plan={plan}", *flags)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
