@@ -1,26 +1,18 @@
 #include "exec/instance.h"
 
+#include "base/allocate.h"
 #include "exec/geometry.h"
 #include "exec/host.h"
 #include "exec/memory.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <set>
 #include <utility>
 
 namespace mts::exec {
 namespace {
-
-std::shared_ptr<std::byte> allocate(uint64_t bytes) {
-  const uint64_t rounded =
-      std::max<uint64_t>(1, (bytes + kArenaAlignment - 1) / kArenaAlignment) * kArenaAlignment;
-  void* const memory = std::aligned_alloc(kArenaAlignment, rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
-}
 
 // A copy of what lies in [begin, end): host results must not refer to the arena, which is written again.
 void detach(Datum& datum, const std::byte* begin, const std::byte* end) {

@@ -1,22 +1,11 @@
 #include <mts/tensor.h>
 
+#include "base/allocate.h"
+
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 namespace mts {
-namespace {
-
-constexpr size_t kAlignment = 64;  // a cache line, and the widest vector register
-
-std::shared_ptr<std::byte> allocate(size_t size) {
-  const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
-}
-
-}  // namespace
 
 Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
   if (dtype_ == DType::kString) {
