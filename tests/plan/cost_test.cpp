@@ -16,7 +16,10 @@ Work work_of(std::string op, std::vector<Type> operands, const Type& output) {
   Node node;
   node.op_type = std::move(op);
   const bool constant[] = {false, true, true};
-  return CostModel::work_of(node, operands, std::span(constant).first(operands.size()), {&output, 1});
+  std::vector<const Type*> types;
+  for (const Type& type : operands) types.push_back(&type);
+  const Type* outputs[] = {&output};
+  return CostModel::work_of(node, types, std::span(constant).first(types.size()), outputs);
 }
 
 // 1 GFLOP/s (float16: 2), DRAM 1 GB/s, caches of 1 MB and 1 kB with 10 and 100 GB/s, 1 us a dispatch, busy

@@ -194,7 +194,8 @@ TEST(Bundles, ConvertAtMostOnce) {
   for (const Placement from : placements_of(types))
     for (const Placement to : placements_of(types)) {
       Program program;
-      program.types = types;
+      program.types.resize(types.size());
+      std::ranges::copy(types, program.types.begin());
       program.weights.resize(2);
       program.sources.resize(2);
       program.use_counts.resize(2, 1);
