@@ -37,7 +37,7 @@ enum class ElementOp : uint8_t {
   kSquare,
   kFloor,
   kCeil,
-  kRound,  // half to even
+  kRound,   // half to even
   kLinear,  // one; kLinear: alpha x + beta
 };
 constexpr bool is_binary(ElementOp op) { return op <= ElementOp::kPrelu; }

@@ -1,64 +1,88 @@
 #include "exec/host.h"
 
+#include <map>
 #include <utility>
 
 namespace mts::exec {
 namespace {
 
-Result<std::vector<Datum>> run_body(const Graph& body, std::span<const Datum> inputs, const Env& env,
-                                    const OuterValue& outer) {
-  if (inputs.size() != body.inputs().size()) {
-    return fail(ErrorCode::kModel, "the body '" + body.name + "' takes " +
-                                       std::to_string(body.inputs().size()) + " inputs, " +
-                                       std::to_string(inputs.size()) + " were given");
-  }
-  std::vector<Datum> frame(body.value_count());
-  std::vector<bool> set(body.value_count(), false);
-  const auto put = [&](ValueId id, Datum datum) {
-    frame[index(id)] = std::move(datum);
-    set[index(id)] = true;
-  };
-  for (size_t i = 0; i < body.value_count(); ++i) {
-    const ValueId id{static_cast<uint32_t>(i)};
-    if (body.value(id).is_constant()) put(id, tensor_of(body.value(id).weight));
-  }
-  for (const Capture& capture : body.captures()) {
-    const Datum* datum = outer(capture.outer);
-    if (datum == nullptr)
-      return fail(ErrorCode::kInternal, "a captured value of the body '" + body.name + "' is missing");
-    put(capture.inner, *datum);
-  }
-  for (size_t i = 0; i < inputs.size(); ++i) put(body.inputs()[i], inputs[i]);
-  const OuterValue own = [&](ValueId id) -> const Datum* {
-    return set[index(id)] ? &frame[index(id)] : nullptr;
-  };
-  for (NodeId id : body.order()) {
-    const Node& node = body.node(id);
-    std::vector<const Datum*> operands;
-    for (ValueId input : node.inputs) operands.push_back(input == kNoValue ? nullptr : own(input));
-    MTS_ASSIGN(std::vector<Datum> results, evaluate_on_host(node, operands, env, own));
-    for (size_t i = 0; i < node.outputs.size() && i < results.size(); ++i) {
-      if (node.outputs[i] != kNoValue) put(node.outputs[i], std::move(results[i]));
+// A body ready to run once or, in a Loop, many times: what does not change between iterations is put in place
+// once.
+class Body {
+ public:
+  static Result<Body> create(const Graph& graph, const OuterValue& outer) {
+    Body body(graph);
+    for (size_t i = 0; i < graph.value_count(); ++i) {
+      const ValueId id{static_cast<uint32_t>(i)};
+      if (graph.value(id).is_constant()) body.put(id, tensor_of(graph.value(id).weight));
     }
+    for (const Capture& capture : graph.captures()) {
+      const Datum* datum = outer(capture.outer);
+      if (datum == nullptr)
+        return fail(ErrorCode::kInternal, "a captured value of the body '" + graph.name + "' is missing");
+      body.put(capture.inner, *datum);
+    }
+    return body;
   }
-  std::vector<Datum> outputs;
-  for (ValueId output : body.outputs()) {
-    const Datum* datum = own(output);
-    if (datum == nullptr)
-      return fail(ErrorCode::kInternal, "an output of the body '" + body.name + "' is missing");
-    outputs.push_back(*datum);
+
+  Result<std::vector<Datum>> run(std::span<const Datum> inputs, const Env& env) {
+    if (inputs.size() != graph_->inputs().size()) {
+      return fail(ErrorCode::kModel, "the body '" + graph_->name + "' takes " +
+                                         std::to_string(graph_->inputs().size()) + " inputs, " +
+                                         std::to_string(inputs.size()) + " were given");
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) put(graph_->inputs()[i], inputs[i]);
+    const OuterValue own = [this](ValueId id) { return find(id); };
+    std::vector<const Datum*> operands;
+    for (NodeId id : graph_->order()) {
+      const Node& node = graph_->node(id);
+      operands.clear();
+      for (ValueId input : node.inputs) operands.push_back(input == kNoValue ? nullptr : find(input));
+      MTS_ASSIGN(std::vector<Datum> results, evaluate_on_host(node, operands, env, own));
+      for (size_t i = 0; i < node.outputs.size() && i < results.size(); ++i) {
+        if (node.outputs[i] != kNoValue) put(node.outputs[i], std::move(results[i]));
+      }
+    }
+    std::vector<Datum> outputs;
+    for (ValueId output : graph_->outputs()) {
+      const Datum* datum = find(output);
+      if (datum == nullptr)
+        return fail(ErrorCode::kInternal, "an output of the body '" + graph_->name + "' is missing");
+      outputs.push_back(*datum);
+    }
+    return outputs;
   }
-  return outputs;
-}
+
+ private:
+  explicit Body(const Graph& graph)
+      : graph_(&graph), frame_(graph.value_count()), set_(graph.value_count(), false) {}
+
+  void put(ValueId id, Datum datum) {
+    frame_[index(id)] = std::move(datum);
+    set_[index(id)] = true;
+  }
+  const Datum* find(ValueId id) const { return set_[index(id)] ? &frame_[index(id)] : nullptr; }
+
+  const Graph* graph_;
+  std::vector<Datum> frame_;  // by value
+  std::vector<bool> set_;
+};
 
 }  // namespace
 
 Result<std::vector<Datum>> evaluate_on_host(const Node& node, std::span<const Datum* const> inputs,
                                             const Env& env, const OuterValue& outer) {
   if (node.subgraphs().empty()) return evaluate(node, inputs, env);
+  std::map<const Graph*, Body> bodies;
   Env with_bodies = env;
-  with_bodies.run_subgraph = [&](const Graph& body, std::span<const Datum> operands) {
-    return run_body(body, operands, env, outer);
+  with_bodies.run_subgraph = [&](const Graph& graph,
+                                 std::span<const Datum> operands) -> Result<std::vector<Datum>> {
+    auto found = bodies.find(&graph);
+    if (found == bodies.end()) {
+      MTS_ASSIGN(Body body, Body::create(graph, outer));
+      found = bodies.emplace(&graph, std::move(body)).first;
+    }
+    return found->second.run(operands, env);
   };
   return evaluate(node, inputs, with_bodies);
 }

@@ -1,6 +1,6 @@
-// MatMul, MatMulInteger and Gemm as strided products, for all backends. Batch axes over which B is broadcast become rows of
-// A, neighbouring batch axes are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x [K,N], and
-// [B,S,K] x [K,N] as one.
+// MatMul, MatMulInteger and Gemm as strided products, for all backends. Batch axes over which B is broadcast
+// become rows of A, neighbouring batch axes are merged: [M,B,S,K] x [M,1,K,N] runs as M products [B*S,K] x
+// [K,N], and [B,S,K] x [K,N] as one.
 #pragma once
 
 #include "exec/plan.h"
