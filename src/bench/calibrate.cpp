@@ -176,8 +176,10 @@ void Fitter::rates() {
   const int64_t half_width = 64, half_rows = 16;
   const double half = node_seconds(
       "float16", [&](int length) { return half_matmul_chain(half_rows, half_width, length); }, 1, 3);
+  // Nothing is left of a depthwise convolution without the bytes that it moves: no rate to be the peak.
   double peak = 0;
-  for (const auto& [curve, point] : rates) peak = std::max(peak, point.efficiency);
+  for (const auto& [curve, point] : rates)
+    if (curve == &profile_.matmul || curve == &profile_.convolution) peak = std::max(peak, point.efficiency);
   profile_.flops[DType::kFloat32] = peak;
   for (EfficiencyCurve* curve :
        {&profile_.matmul, &profile_.convolution, &profile_.grouped_convolution, &profile_.recurrent})
