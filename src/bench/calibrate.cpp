@@ -105,7 +105,7 @@ void Fitter::dispatch() {
 }
 
 void Fitter::memory() {
-  double first_byte = 0;  // of a convolution: seconds a byte beside moving it through the first level
+  double arithmetic = 0;  // of a convolution: seconds a byte of its images
   const double tiny = node_seconds(
       "bandwidth: nothing", [](int length) { return add_chain(16, length); }, 4, 36);
   for (size_t i = 0; i < std::size(kWorkingSets); ++i) {
@@ -114,17 +114,19 @@ void Fitter::memory() {
         "bandwidth " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
         [&](int length) { return add_chain(static_cast<int64_t>(bytes / 12), length); }, 3, 9);
     const double bandwidth = bytes / without(tiny, node);
-    // What a byte costs a convolution more than in the first level: all else that it does is the same.
+    // What is more than the arithmetic, whose cost a byte of the image the first level tells.
     const auto side = static_cast<int64_t>(std::sqrt(bytes / (2 * 4 * kWorkingSetChannels)));
     const ConvProbe probe{.groups = 1, .channels = kWorkingSetChannels, .size = side};
-    const double convolution = node_seconds(
-        "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
-        [&](int length) { return conv_chain(probe, length); }, 2, 4);
-    const double byte =
-        without(tiny, convolution) / static_cast<double>(2 * 4 * kWorkingSetChannels * side * side);
-    if (i == 0) first_byte = byte - 1 / bandwidth;
-    const Bandwidth both{.streaming = bandwidth,
-                         .convolution = std::min(bandwidth, 1 / std::max(byte - first_byte, 1e-13))};
+    const double convolution =
+        without(tiny, node_seconds(
+                          "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
+                          [&](int length) { return conv_chain(probe, length); }, 2, 4));
+    const auto image = static_cast<double>(2 * 4 * kWorkingSetChannels * side * side);
+    const double moved = image + 4 * 9 * kWorkingSetChannels * kWorkingSetChannels;
+    if (i == 0) arithmetic = (convolution - moved / bandwidth) / image;
+    const Bandwidth both{
+        .streaming = bandwidth,
+        .convolution = std::min(bandwidth, moved / std::max(convolution - arithmetic * image, 1e-12))};
     if (i + 1 < std::size(kWorkingSets)) {
       profile_.caches.push_back({.name = kWorkingSetNames[i], .bytes = bytes, .bandwidth = both});
     } else {

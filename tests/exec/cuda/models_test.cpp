@@ -29,12 +29,6 @@ constexpr std::string_view kOnHost[] = {
     "LSTM",       "GRU",    "MatMulInteger",         "DynamicQuantizeLinear", "TopK", "LinearClassifier",
     "Normalizer", "Scaler", "TreeEnsembleClassifier"};
 
-// Of these, what the CPU has a kernel for.
-constexpr std::string_view kOnlyOnCpu[] = {"LSTM", "GRU", "MatMulInteger", "DynamicQuantizeLinear"};
-
-bool is_only_on_cpu(std::string_view op) {
-  return std::find(std::begin(kOnlyOnCpu), std::end(kOnlyOnCpu), op) != std::end(kOnlyOnCpu);
-}
 bool may_run_on_host(std::string_view op) {
   return std::find(std::begin(kOnHost), std::end(kOnHost), op) != std::end(kOnHost);
 }
