@@ -114,13 +114,14 @@ void Fitter::memory() {
         "bandwidth " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
         [&](int length) { return add_chain(static_cast<int64_t>(bytes / 12), length); }, 3, 9);
     const double bandwidth = bytes / without(tiny, node);
-    // What is more than the arithmetic, whose cost a byte of the image the first level tells.
+    // What is more than the arithmetic, whose cost a byte of the image the first level tells. (A link of
+    // add_chain is two steps.)
     const auto side = static_cast<int64_t>(std::sqrt(bytes / (2 * 4 * kWorkingSetChannels)));
     const ConvProbe probe{.groups = 1, .channels = kWorkingSetChannels, .size = side};
     const double convolution =
-        without(tiny, node_seconds(
-                          "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
-                          [&](int length) { return conv_chain(probe, length); }, 2, 4));
+        without(tiny / 2, node_seconds(
+                              "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
+                              [&](int length) { return conv_chain(probe, length); }, 2, 4));
     const auto image = static_cast<double>(2 * 4 * kWorkingSetChannels * side * side);
     const double moved = image + 4 * 9 * kWorkingSetChannels * kWorkingSetChannels;
     if (i == 0) arithmetic = (convolution - moved / bandwidth) / image;
