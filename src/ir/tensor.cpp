@@ -1,6 +1,6 @@
-#include <mts/tensor.h>
-
 #include "base/allocate.h"
+
+#include <mts/tensor.h>
 
 #include <cstdint>
 #include <cstring>

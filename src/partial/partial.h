@@ -49,10 +49,10 @@ struct LayerPart {
 struct LayerSplit {
   uint32_t set = 0;  // the same for models of the same structure
   uint32_t model = 0;
-  NodeId node = kNoNode;         // the layer, in `model`
-  uint32_t layers = 0;           // that correspond: of so many models
-  size_t row_groups = 1;         // of the model with the most: outputs that are put together again
-  size_t column_groups = 1;      // inputs that are read apart
+  NodeId node = kNoNode;              // the layer, in `model`
+  uint32_t layers = 0;                // that correspond: of so many models
+  size_t row_groups = 1;              // of the model with the most: outputs that are put together again
+  size_t column_groups = 1;           // inputs that are read apart
   std::vector<LayerPart> parts = {};  // each content once
 };
 // By sharers. Only layers whose weights are shared in part; in order of `set`.

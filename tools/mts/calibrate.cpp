@@ -29,11 +29,12 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   };
   MTS_ASSIGN(const DeviceProfile profile, calibrate(options));
   MTS_TRY(check::write_file(flags.output, to_json(profile)));
-  return Outcome{fmt::format("{}: {:.0f} GFLOP/s, {:.1f} GB/s from memory, {:.2f} us a step\n"
-                             "stitch for it: mts stitch --target {} ...\n",
-                             flags.output, profile.flops_of(DType::kFloat32) / 1e9,
-                             profile.memory_bandwidth.streaming / 1e9, profile.dispatch_seconds * 1e6, flags.output),
-                 true};
+  return Outcome{
+      fmt::format("{}: {:.0f} GFLOP/s, {:.1f} GB/s from memory, {:.2f} us a step\n"
+                  "stitch for it: mts stitch --target {} ...\n",
+                  flags.output, profile.flops_of(DType::kFloat32) / 1e9,
+                  profile.memory_bandwidth.streaming / 1e9, profile.dispatch_seconds * 1e6, flags.output),
+      true};
 }
 
 }  // namespace
