@@ -58,11 +58,11 @@ class Fitter {
     return {1, 1};
   }
   // Of a step that reads and writes so many bytes, as the cost model prices them.
-  double moving(double bytes, bool convolves = false) const {
+  double moving(double bytes, bool comes_back = false) const {
     const auto level = std::ranges::find_if(profile_.caches, [&](const auto& l) { return bytes <= l.bytes; });
     const Bandwidth& bandwidth =
         level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth;
-    return bytes / (convolves ? bandwidth.convolution : bandwidth.streaming);
+    return bytes / (comes_back ? bandwidth.reuse : bandwidth.streaming);
   }
   static double without(double dispatch, double seconds) {
     return std::max(seconds - dispatch, seconds * kLeastShare);
@@ -127,7 +127,7 @@ void Fitter::memory() {
     if (i == 0) arithmetic = (convolution - moved / bandwidth) / image;
     const Bandwidth both{
         .streaming = bandwidth,
-        .convolution = std::min(bandwidth, moved / std::max(convolution - arithmetic * image, 1e-12))};
+        .reuse = std::min(bandwidth, moved / std::max(convolution - arithmetic * image, 1e-12))};
     if (i + 1 < std::size(kWorkingSets)) {
       profile_.caches.push_back({.name = kWorkingSetNames[i], .bytes = bytes, .bandwidth = both});
     } else {
@@ -148,7 +148,7 @@ void Fitter::rates() {
         [&](int length) { return matmul_chain(rows, width, length); }, 2, 8);
     const double bytes = 4.0 * static_cast<double>(2 * rows * width + width * width);
     add(profile_.matmul, width, 2.0 * static_cast<double>(rows * width * width),
-        without(matmul_dispatch_ + moving(bytes), node));
+        without(matmul_dispatch_ + moving(bytes, true), node));
   }
   const auto conv = [&](EfficiencyCurve& curve, const std::string& what, int64_t groups, int64_t channels) {
     const ConvProbe probe{.groups = groups, .channels = channels};

@@ -109,9 +109,9 @@ Nanoseconds CostModel::node(const Work& work) const {
       std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores, 1.0);
   const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
-  const bool convolves = work.kernel == Kernel::kConvolution || work.kernel == Kernel::kGroupedConvolution;
+  const bool comes_back = work.kernel != Kernel::kOther && work.kernel != Kernel::kRecurrent;
   const Bandwidth& level = bandwidth(total);
-  const double moving = total / (convolves ? level.convolution : level.streaming);
+  const double moving = total / (comes_back ? level.reuse : level.streaming);
   return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, moving) +
                         (1 - profile_.overlap) * std::min(compute, moving));
 }

@@ -14,11 +14,11 @@
 
 namespace mts {
 
-// Bytes per second. Convolutions come back to what they read, and wait for it: each byte that they move once
-// costs more outside the innermost cache than it does a step that streams.
+// Bytes per second. Convolutions and matrix products come back to what they read, and wait for it: each byte
+// of their operands costs more outside the innermost cache than it does a step that streams.
 struct Bandwidth {
   double streaming = 0;
-  double convolution = 0;
+  double reuse = 0;
 };
 
 // For a work set of at most `bytes`.

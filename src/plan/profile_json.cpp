@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kSchemaVersion = 1;
 // Of a memory level, in a profile.
-constexpr const char *kStreaming = "bytes_per_second", *kConvolution = "convolution_bytes_per_second";
+constexpr const char *kStreaming = "bytes_per_second", *kReuse = "reuse_bytes_per_second";
 constexpr std::array kRateTypes = {DType::kFloat64, DType::kFloat32, DType::kFloat16, DType::kBfloat16,
                                    DType::kInt8};
 
@@ -35,12 +35,12 @@ void read_memory(JsonReader& reader, const Json& json, DeviceProfile& profile) {
   for (size_t i = 0; i < json.size() && reader.ok(); ++i) {
     const std::string field = JsonReader::at("memory", i);
     const bool last = i + 1 == json.size();
-    if (!(last ? reader.object(json[i], field, {"name", kStreaming, kConvolution})
-               : reader.object(json[i], field, {"name", "bytes", kStreaming, kConvolution})))
+    if (!(last ? reader.object(json[i], field, {"name", kStreaming, kReuse})
+               : reader.object(json[i], field, {"name", "bytes", kStreaming, kReuse})))
       return;
     CacheLevel level{.name = reader.text(json[i]["name"], field + ".name")};
     level.bandwidth = {.streaming = reader.number(json[i][kStreaming], field + "." + kStreaming),
-                       .convolution = reader.number(json[i][kConvolution], field + "." + kConvolution)};
+                       .reuse = reader.number(json[i][kReuse], field + "." + kReuse)};
     if (last) {
       profile.memory_bandwidth = level.bandwidth;
       continue;
@@ -139,10 +139,10 @@ std::string to_json(const DeviceProfile& profile) {
     json["memory"].push_back({{"name", level.name},
                               {"bytes", level.bytes},
                               {kStreaming, level.bandwidth.streaming},
-                              {kConvolution, level.bandwidth.convolution}});
+                              {kReuse, level.bandwidth.reuse}});
   json["memory"].push_back({{"name", "DRAM"},
                             {kStreaming, profile.memory_bandwidth.streaming},
-                            {kConvolution, profile.memory_bandwidth.convolution}});
+                            {kReuse, profile.memory_bandwidth.reuse}});
   json["cores"] = profile.cores;
   json["core_elements"] = profile.core_elements;
   json["dispatch_seconds"] = profile.dispatch_seconds;

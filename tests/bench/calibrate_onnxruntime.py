@@ -187,7 +187,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         seconds = calibration.slope([1, channels, side, side], convolution(channels, 3)) - least_step
         byte = seconds / (8 * channels * side * side)
         first = first or byte - 1 / entry["bytes_per_second"]
-        entry["convolution_bytes_per_second"] = min(entry["bytes_per_second"], 1 / max(byte - first, 1e-13))
+        entry["reuse_bytes_per_second"] = min(entry["bytes_per_second"], 1 / max(byte - first, 1e-13))
 
     def moving(size: float, field: str = "bytes_per_second") -> float:
         level = next((m for m in memory[:-1] if size <= m["bytes"]), memory[-1])

@@ -70,7 +70,7 @@ TEST(Calibrate, FindsTheFiguresOfTheMachine) {
   EXPECT_THAT(profile->flops_of(DType::kFloat32), DoubleNear(kRate, 0.05 * kRate));
   EXPECT_THAT(profile->memory_bandwidth.streaming, DoubleNear(kBandwidth, 0.02 * kBandwidth));
   for (const CacheLevel& level : profile->caches)
-    for (const double one : {level.bandwidth.streaming, level.bandwidth.convolution})
+    for (const double one : {level.bandwidth.streaming, level.bandwidth.reuse})
       EXPECT_THAT(one, DoubleNear(kBandwidth, 0.05 * kBandwidth)) << level.name;
   for (const EfficiencyPoint& point : profile->convolution)
     EXPECT_GT(point.efficiency, 0.9) << point.channels;

@@ -21,8 +21,8 @@ PROFILE = {
     "sources": ["made up"],
     "flops": {"float32": 150e9},
     "memory": [
-        {"name": "L2", "bytes": 4e6, "bytes_per_second": 100e9, "convolution_bytes_per_second": 100e9},
-        {"name": "DRAM", "bytes_per_second": 20e9, "convolution_bytes_per_second": 20e9},
+        {"name": "L2", "bytes": 4e6, "bytes_per_second": 100e9, "reuse_bytes_per_second": 100e9},
+        {"name": "DRAM", "bytes_per_second": 20e9, "reuse_bytes_per_second": 20e9},
     ],
     "cores": 2,
     "core_elements": 500,

@@ -112,12 +112,14 @@ TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 1000), 61'000) << "level beyond the last point";
 }
 
-TEST(Cost, ConvolutionsWaitForTheLevelThatTheyReadFrom) {
+TEST(Cost, StepsThatComeBackToTheirOperandsWaitForThem) {
   const CostModel cost(kRound);
   Work work{.flops = 0, .activation_bytes = 1e5, .weight_bytes = 0, .output_elements = 100};
   EXPECT_EQ(cost.node(work), 1000 + 10'000);
-  work.kernel = Kernel::kConvolution;
-  EXPECT_EQ(cost.node(work), 1000 + 20'000);
+  for (const Kernel kernel : {Kernel::kConvolution, Kernel::kGroupedConvolution, Kernel::kMatMul}) {
+    work.kernel = kernel;
+    EXPECT_EQ(cost.node(work), 1000 + 20'000);
+  }
 }
 
 TEST(Cost, PricesChangesOfPlacement) {

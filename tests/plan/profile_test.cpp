@@ -112,7 +112,7 @@ TEST(Profiles, MalformedOnesAreRefusedWithTheField) {
                  "not a field");
   expect_refused(with("{ \"name\": \"DRAM\"",
                       "{ \"name\": \"L3\", \"bytes\": 4e6, \"bytes_per_second\": 2e12, "
-                      "\"convolution_bytes_per_second\": 2e12 }, "
+                      "\"reuse_bytes_per_second\": 2e12 }, "
                       "{ \"name\": \"DRAM\""),
                  "memory[1].bytes", "not more than");
   expect_refused(with("\"efficiency\": 0.3", "\"efficiency\": 0"),
