@@ -96,8 +96,8 @@ constexpr Nanoseconds kClosePart = 20;
 // know of (weights that other models drove out of the cache) is paid once a step. Where stitching really
 // loses, it is predicted to lose 7 % and more (tests/results, MTZ and the sweeps).
 constexpr Nanoseconds kHardlySlower = 25;
-// A mixture has to be faster than everything apart by this part: 16 BERTs of 256 tokens, predicted to gain 2 %,
-// lost 10 %.
+// A mixture has to be faster than everything apart by this part: 16 BERTs of 256 tokens, predicted to gain 2
+// %, lost 10 %.
 constexpr Nanoseconds kHardlyFaster = 33;
 
 const LanePlan& lane_with(const Choice& choice, uint32_t member) {
