@@ -90,8 +90,7 @@ struct BenchReport {
 Result<BenchReport> bench(const std::vector<Competitor>& competitors, const BenchOptions& options = {});
 
 // The same for sessions on a device (as_device gives one for each): one replay a sample, timed by the
-// device's events. At least 1,000 samples each, unless `min_iterations` says
-// more.
+// device's events. At least 1,000 samples each, unless `min_iterations` says more.
 Result<BenchReport> bench_on_device(const std::vector<Competitor>& competitors,
                                     const BenchOptions& options = {});
 

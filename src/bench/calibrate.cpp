@@ -23,8 +23,8 @@ constexpr int64_t kGroupWidths[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64};
 constexpr int64_t kImageChannels = 3;
 constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
-// Bytes of three tensors that a sum reads and writes.
 constexpr int64_t kWorkingSetChannels = 16;  // of images: few, so that bytes count
+// Bytes of three tensors that a sum reads and writes, and of a convolution's two images.
 constexpr double kWorkingSets[] = {96e3, 768e3, 3e6, 12e6, 96e6};
 constexpr const char* kWorkingSetNames[] = {"up to 96 kB", "up to 768 kB", "up to 3 MB", "up to 12 MB"};
 
