@@ -75,6 +75,12 @@ Work CostModel::work_of(const Node& node, std::span<const Type* const> operands,
   return work;
 }
 
+CostModel CostModel::with_weights(double bytes) const {
+  CostModel model = *this;
+  model.all_weights_ = bytes;
+  return model;
+}
+
 double CostModel::efficiency(const Work& work) const {
   switch (work.kernel) {
     case Kernel::kOther:
@@ -110,8 +116,10 @@ Nanoseconds CostModel::node(const Work& work) const {
   const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
   const bool comes_back = work.kernel != Kernel::kOther && work.kernel != Kernel::kRecurrent;
-  const Bandwidth& level = bandwidth(total);
-  const double moving = total / (comes_back ? level.reuse : level.streaming);
+  const Bandwidth& near = bandwidth(total);
+  // Weights are packed: they come in one stream, from where those of all steps are.
+  const double moving = work.activation_bytes / (comes_back ? near.reuse : near.streaming) +
+                        work.weight_bytes / bandwidth(std::max(total, all_weights_)).streaming;
   return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, moving) +
                         (1 - profile_.overlap) * std::min(compute, moving));
 }

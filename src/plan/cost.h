@@ -28,6 +28,8 @@ struct Work {
 class CostModel {
  public:
   explicit CostModel(const DeviceProfile& profile) : profile_(profile) {}
+  // Where a run reads so many bytes of weights in all: before one is read again, all others have been.
+  CostModel with_weights(double bytes) const;
 
   // Sizes with a symbol count as `kAssumedBatch` on the first axis and `kAssumedSize` elsewhere.
   static double element_count(const Type& type);
@@ -59,6 +61,7 @@ class CostModel {
   const Bandwidth& bandwidth(double bytes) const;  // of the smallest level that holds them
 
   DeviceProfile profile_;
+  double all_weights_ = 0;
 };
 
 }  // namespace mts

@@ -14,6 +14,7 @@ Program without_columns(const Program& program) {
   result.bytes = program.bytes;
   result.sources.resize(program.sources.size());
   result.use_counts = program.use_counts;
+  result.stored_weights = program.stored_weights;
   return result;
 }
 

@@ -120,6 +120,10 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
     program.types[number] = named_type(value.type, models[ref.model].name + "/", options.independent_dims);
     program.weights[number] = value.weight;
   }
+  for (const std::vector<Number>& numbers : numbering.of)
+    for (const Number number : numbers)
+      if (number != kNoNumber && program.weights[number] != nullptr)
+        program.stored_weights += static_cast<double>(program.weights[number]->byte_size());
   const auto number_of = [&](uint32_t model, ValueId value) {
     return value == kNoValue ? kNoNumber : numbering.of[model][index(value)];
   };

@@ -69,6 +69,7 @@ struct Program {
   std::vector<ValueSource> sources;
   std::vector<uint32_t> use_counts;          // operands, captures and model outputs that read it
   std::vector<std::vector<Number>> outputs;  // of each model
+  double stored_weights = 0;                 // bytes in all models, whatever they share
 
   const Node& node(const Member& member) const { return (*models)[member.model].graph.node(member.node); }
 };

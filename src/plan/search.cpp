@@ -44,7 +44,11 @@ struct Wants {
 class Search {
  public:
   Search(const Program& program, const CostModel& cost, const PlanOptions& options)
-      : program_(program), cost_(cost), options_(options), weights_(program, options.allow_duplicates) {}
+      : program_(program),
+        sequential_(cost.with_weights(program.stored_weights)),
+        cost_(options.strategy == StitchOptions::Strategy::kNetfuse ? sequential_ : cost),
+        options_(options),
+        weights_(program, options.allow_duplicates) {}
 
   Plan run();
 
@@ -69,7 +73,8 @@ class Search {
   void explain(std::vector<ColumnPlan>& plans) const;
 
   const Program& program_;
-  const CostModel& cost_;
+  const CostModel sequential_;  // each model with its own copy of what is shared
+  const CostModel cost_;
   const PlanOptions& options_;
   WeightUse weights_;
   std::vector<ColumnChoices> choices_;
@@ -239,7 +244,7 @@ void Search::enumerate(uint32_t column) {
   apart_cost_ += choices.back().cost;
   for (const Member& member : program_.columns[column].members)
     sequential_cost_ +=
-        member_cost(program_, member, cost_) * static_cast<Nanoseconds>(member.origins.size());
+        member_cost(program_, member, sequential_) * static_cast<Nanoseconds>(member.origins.size());
   // `stitch` and `netfuse` run as one whatever legally can, whether it pays or not.
   using Mode = StitchOptions::Strategy;
   const uint32_t id = program_.columns[column].id;

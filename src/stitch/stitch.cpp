@@ -271,7 +271,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
   MTS_ASSIGN(std::vector<ShapeFacts> facts, infer_all(models));
   Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
-  const CostModel cost(profile);
+  const CostModel cost = CostModel(profile).with_weights(static_cast<double>(report.unique_weight_bytes));
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
              choose_candidate(std::move(models), std::move(facts), shared_inputs,
                               {.cost = cost, .recorded = recorded ? &*recorded : nullptr}, options, report));

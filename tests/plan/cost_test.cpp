@@ -122,6 +122,17 @@ TEST(Cost, StepsThatComeBackToTheirOperandsWaitForThem) {
   }
 }
 
+TEST(Cost, WeightsComeFromWhereAllOfThemAre) {
+  const CostModel cost(kRound);
+  Work work{.flops = 0, .activation_bytes = 0, .weight_bytes = 1e5, .output_elements = 100};
+  work.kernel = Kernel::kConvolution;
+  EXPECT_EQ(cost.node(work), 1000 + 10'000) << "in one stream, from the cache that holds them";
+  EXPECT_EQ(cost.with_weights(1e4).node(work), 1000 + 10'000);
+  EXPECT_EQ(cost.with_weights(2e6).node(work), 1000 + 100'000) << "other weights drove them out";
+  work.activation_bytes = 1e5;
+  EXPECT_EQ(cost.with_weights(2e6).node(work), 1000 + 100'000 + 20'000);
+}
+
 TEST(Cost, PricesChangesOfPlacement) {
   const CostModel cost(kRound);
   EXPECT_EQ(cost.copy(1e5, 1), 1000 + 20'000) << "read and written, in the cache";
