@@ -23,7 +23,8 @@ constexpr int64_t kGroupWidths[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64};
 constexpr int64_t kImageChannels = 3;
 constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
-constexpr int64_t kWorkingSetChannels = 16;  // of images: few, so that bytes count
+constexpr int kMatMuls = 8, kConvolutions = 6;  // of the longer chain
+constexpr int64_t kWorkingSetChannels = 16;     // of images: few, so that bytes count
 // Bytes of three tensors that a sum reads and writes, and of a convolution's two images.
 constexpr double kWorkingSets[] = {96e3, 768e3, 3e6, 12e6, 96e6};
 constexpr const char* kWorkingSetNames[] = {"up to 96 kB", "up to 768 kB", "up to 3 MB", "up to 12 MB"};
@@ -57,12 +58,16 @@ class Fitter {
     error_ = times.error();
     return {1, 1};
   }
-  // Of a step that reads and writes so many bytes, as the cost model prices them.
-  double moving(double bytes, bool comes_back = false) const {
+  const Bandwidth& bandwidth(double bytes) const {
     const auto level = std::ranges::find_if(profile_.caches, [&](const auto& l) { return bytes <= l.bytes; });
-    const Bandwidth& bandwidth =
-        level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth;
-    return bytes / (comes_back ? bandwidth.reuse : bandwidth.streaming);
+    return level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth;
+  }
+  // As the cost model prices bytes. Of a step that streams:
+  double streaming(double bytes) const { return bytes / bandwidth(bytes).streaming; }
+  // Of a convolution or matrix product in a chain of so many, all with weights of that size.
+  double moving(double activations, double weights, int length) const {
+    return activations / bandwidth(activations + weights).reuse +
+           weights / bandwidth(std::max(length * weights, activations + weights)).streaming;
   }
   static double without(double dispatch, double seconds) {
     return std::max(seconds - dispatch, seconds * kLeastShare);
@@ -84,15 +89,15 @@ class Fitter {
 void Fitter::dispatch() {
   const auto tiny = [](int length) { return matmul_chain(1, 16, length); };
   const double product = node_seconds("dispatch: matrix product", tiny, 4, 68);
-  matmul_dispatch_ = without(moving(4 * (2 * 16 + 16 * 16)), product);
+  matmul_dispatch_ = without(moving(4 * 2 * 16, 4 * 16 * 16, 68), product);
   const double rows = node_seconds(
       "dispatch: Softmax", [](int length) { return softmax_chain(1, 16, length, false); }, 4, 68);
-  const double softmax = without(moving(4 * 2 * 16), rows);
+  const double softmax = without(streaming(4 * 2 * 16), rows);
   const double convolution = node_seconds(
       "dispatch: convolution",
       [](int length) { return conv_chain({.groups = 1, .channels = 8, .size = 2, .kernel = 1}, length); }, 4,
       68);
-  conv_dispatch_ = without(moving(4 * (2 * 8 * 4 + 8 * 8)), convolution);
+  conv_dispatch_ = without(moving(4 * 2 * 8 * 4, 4 * 8 * 8, 68), convolution);
   double costs[] = {matmul_dispatch_, softmax, conv_dispatch_};
   std::sort(std::begin(costs), std::end(costs));
   profile_.dispatch_seconds = costs[1];
@@ -123,11 +128,11 @@ void Fitter::memory() {
                               "convolution of " + std::to_string(static_cast<int64_t>(bytes / 1e3)) + " kB",
                               [&](int length) { return conv_chain(probe, length); }, 2, 4));
     const auto image = static_cast<double>(2 * 4 * kWorkingSetChannels * side * side);
-    const double moved = image + 4 * 9 * kWorkingSetChannels * kWorkingSetChannels;
-    if (i == 0) arithmetic = (convolution - moved / bandwidth) / image;
-    const Bandwidth both{
-        .streaming = bandwidth,
-        .reuse = std::min(bandwidth, moved / std::max(convolution - arithmetic * image, 1e-12))};
+    const double images =  // the time that is not that of the weights
+        convolution - 4 * 9 * kWorkingSetChannels * kWorkingSetChannels / bandwidth;
+    if (i == 0) arithmetic = images / image - 1 / bandwidth;
+    const Bandwidth both{.streaming = bandwidth,
+                         .reuse = std::min(bandwidth, image / std::max(images - arithmetic * image, 1e-12))};
     if (i + 1 < std::size(kWorkingSets)) {
       profile_.caches.push_back({.name = kWorkingSetNames[i], .bytes = bytes, .bandwidth = both});
     } else {
@@ -145,10 +150,11 @@ void Fitter::rates() {
     const int64_t rows = 256;
     const double node = node_seconds(
         "matrix product " + std::to_string(width),
-        [&](int length) { return matmul_chain(rows, width, length); }, 2, 8);
-    const double bytes = 4.0 * static_cast<double>(2 * rows * width + width * width);
+        [&](int length) { return matmul_chain(rows, width, length); }, 2, kMatMuls);
+    const double bytes =
+        moving(8.0 * static_cast<double>(rows * width), 4.0 * static_cast<double>(width * width), kMatMuls);
     add(profile_.matmul, width, 2.0 * static_cast<double>(rows * width * width),
-        without(matmul_dispatch_ + moving(bytes, true), node));
+        without(matmul_dispatch_ + bytes, node));
   }
   const auto conv = [&](EfficiencyCurve& curve, const std::string& what, int64_t groups, int64_t channels) {
     const ConvProbe probe{.groups = groups, .channels = channels};
@@ -157,12 +163,14 @@ void Fitter::rates() {
     const int64_t made = groups * (stem ? kStemChannels : channels);
     const double node = node_seconds(
         what + " " + std::to_string(channels),
-        [&](int length) { return stem ? conv_stems(probe, length) : conv_chain(probe, length); }, 2, 6);
+        [&](int length) { return stem ? conv_stems(probe, length) : conv_chain(probe, length); }, 2,
+        kConvolutions);
     const auto taps = static_cast<double>(9 * channels * made);
     const auto pixels = static_cast<double>(probe.size * probe.size);
-    const double bytes = 4 * (pixels * static_cast<double>(groups * channels + made) + taps);
-    const double mean = stem ? conv_dispatch_ + moving(4 * pixels * static_cast<double>(made)) : 0;
-    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + moving(bytes, true) + mean, node));
+    const double bytes =
+        moving(4 * pixels * static_cast<double>(groups * channels + made), 4 * taps, kConvolutions);
+    const double mean = stem ? conv_dispatch_ + streaming(4 * pixels * static_cast<double>(made)) : 0;
+    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + bytes + mean, node));
   };
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)
@@ -203,7 +211,7 @@ void Fitter::views() {
       "Softmax", [&](int length) { return softmax_chain(parts * rows, width, length, false); }, 2, 10);
   const double bytes = 2.0 * 4 * static_cast<double>(parts * rows * width);
   const double copied = without(profile_.dispatch_seconds, std::max(both - softmax, 1e-9));
-  profile_.copy_efficiency = std::clamp(moving(bytes) / copied, 0.01, 1.0);
+  profile_.copy_efficiency = std::clamp(streaming(bytes) / copied, 0.01, 1.0);
 
   const double small = node_seconds(
       "views", [](int length) { return softmax_chain(8, 16, length, false); }, 4, 68);

@@ -165,6 +165,36 @@ TEST(Views, FanOutMovesIntoTheBatch) {
   }
 }
 
+// Groups of 12 channels run one after another, whatever else reads and makes their region; of 16 all at once.
+TEST(Views, NarrowGroupsLieModelsFirst) {
+  for (int64_t channels : {12, 16}) {
+    for (int64_t batch : {1, 2}) {
+      const int64_t groups = 3, all = groups * channels;
+      Net net;
+      const ValueId first = net.conv(net.input({batch, groups * 3, 8, 8}), groups * 3, all, 3, groups);
+      const ValueId second = net.conv(net.node("Relu", {first}), all, all, 3, groups);
+      const ValueId sum = net.node("Relu", {net.node("Add", {first, second})});
+      const ValueId pooled = net.node("MaxPool", {sum}, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+      net.output(net.conv(pooled, all, 8, 1));
+      net.output(net.node("GlobalAveragePool", {sum}));
+      const ExecPlan plan = net.plan();
+      const auto lies_so = [&](const Step& step) {
+        return step.kind == StepKind::kKernel && plan.value(step.outputs[0]).layout == groups;
+      };
+      EXPECT_EQ(std::ranges::any_of(plan.steps, lies_so), channels == 12) << to_string(plan);
+      net.check(std::to_string(channels) + " channels, batch " + std::to_string(batch));
+    }
+  }
+}
+
+// Where models move already, their number decides.
+TEST(Views, NarrowGroupsOfAnotherNumberFollowTheModels) {
+  Region net(2, 8, 8);
+  const ValueId x = net.conv(net.input({1, 48, 8, 8}), 48, 48, 3, 4);
+  net.output(net.shared(net.unfold(x, 24), 24, 6));
+  net.check("4 groups of 12 channels of 2 models");
+}
+
 // ---- sums
 
 // The convolution that adds, and whether its output lies where the other addend did.

@@ -7,8 +7,9 @@
 // which costs nothing where the left side lies models-first and the right side channels-last (exec/layout.h).
 // Out: such steps, where convolutions of M models are around, are one view "MoveModels"; what made nothing
 // else is gone. The result says for each value the models-first layout that convolutions should give it; 0
-// for those that have no part in it, or would have to be in two such layouts. Refused (left as it was): other
-// dtypes than float32, no convolution around, another order of models and batch.
+// for those that have no part in it, or would have to be in two such layouts. Grouped convolutions whose
+// kernels are slow side by side ask for that layout by themselves. Refused (left as it was): other dtypes
+// than float32, no convolution around, another order of models and batch.
 #pragma once
 
 #include "exec/plan.h"
