@@ -53,7 +53,7 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
   if (!runs_inside_producer(program, first, cost)) return cost.node(total) + extra;
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);
-  return cost.inside(other_bytes(total, own)) + extra;
+  return cost.inside(other_bytes(total, own), total.flops) + extra;
 }
 
 std::vector<uint32_t> everyone(const Column& column) {
@@ -173,7 +173,7 @@ bool runs_inside_producer(const Program& program, const Member& member, const Co
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost) {
   const Work& work = member.work;
   return runs_inside_producer(program, member, cost)
-             ? cost.inside(other_bytes(work, output_bytes(program, member)))
+             ? cost.inside(other_bytes(work, output_bytes(program, member)), work.flops)
              : cost.node(work);
 }
 

@@ -130,6 +130,15 @@ def sigmoid(net: Network, x: str) -> str:
     return net.op("Sigmoid", [x])
 
 
+def two_sigmoids(net: Network, x: str) -> str:
+    return sigmoid(net, sigmoid(net, x))
+
+
+def two_sigmoids_and_views(net: Network, x: str) -> str:
+    turned = net.op("Reshape", [sigmoid(net, x), net.constant(np.array([8, 1]))])
+    return net.op("Reshape", [sigmoid(net, turned), net.constant(np.array([1, 8]))])
+
+
 def add(net: Network, x: str) -> str:
     return net.op("Add", [x, "x"])
 
@@ -231,6 +240,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
     size = 4 * float(np.prod(image))
     copies = calibration.slope(image, split_and_join) - 2 * least_step
     turned = calibration.difference(image, conv_and_sigmoid(64), conv_and_reshape(64, 16))
+    views = calibration.difference([1, 8], two_sigmoids, two_sigmoids_and_views)
     return {
         "schema_version": 1,
         "name": options.name,
@@ -244,7 +254,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         "cores": options.threads,
         "core_elements": 500,
         "dispatch_seconds": float(f"{dispatch:.3g}"),
-        "view_seconds": float(f"{least_step / 2:.3g}"),
+        "view_seconds": float(f"{max(views / 2, 0.0):.3g}"),
         "copy_efficiency": float(f"{min(1.0, 2 * moving(2 * size) / max(copies, 1e-9)):.3g}"),
         "run_seconds": float(f"{max(short - SHORT * least_step, 1e-6):.3g}"),
         "overlap": 0,

@@ -68,6 +68,7 @@ TEST(Cost, CountsWork) {
   EXPECT_EQ(matmul.kernel, Kernel::kMatMul);
   EXPECT_EQ(matmul.channels, 3) << "the lesser of 7 and 3";
   EXPECT_EQ(work_of("Relu", {floats({10})}, floats({10})).flops, 40);
+  EXPECT_EQ(work_of("Tanh", {floats({10})}, floats({10})).flops, 400);
 }
 
 TEST(Cost, IsLaunchPlusTheLargerOfComputeAndBytes) {
@@ -146,11 +147,12 @@ TEST(Cost, PricesChangesOfPlacement) {
   channels_last.channels_last = true;
   EXPECT_EQ(CostModel(channels_last).view(image, 1e5), 21'000) << "the bytes move";
   EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
-  EXPECT_EQ(cost.inside(1e5), 10'000) << "no dispatch";
+  EXPECT_EQ(cost.inside(1e5, 0), 10'000) << "no dispatch";
+  EXPECT_EQ(cost.inside(1e5, 2e4), 20'000) << "the larger of both";
   EXPECT_EQ(cost.packing(1e5), 0) << "packed once";
   DeviceProfile packs = kRound;
   packs.packs_group_weights = true;
-  EXPECT_EQ(CostModel(packs).packing(1e5), 20'000) << "read and written at every run";
+  EXPECT_EQ(CostModel(packs).packing(1e5), 40'000) << "at every run twice what a copy takes";
 }
 
 }  // namespace
