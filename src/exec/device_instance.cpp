@@ -119,17 +119,17 @@ Result<void> DeviceInstance::place_constants() {
     for (ValueIndex v : step.captures) keep_on_host(v);
   }
   for (ValueIndex v : plan_.outputs) keep_on_host(v);
-  std::vector<ValueId> ids(plan_.roots.size(), kNoValue);
+  std::vector<std::pair<ValueId, DType>> ids(plan_.roots.size(), {kNoValue, DType::kUndefined});
   for (const PlanValue& value : plan_.values) {
-    if (value.root >= 0 && value.is_constant()) ids[static_cast<size_t>(value.root)] = value.id;
+    if (value.root >= 0 && value.is_constant()) ids[static_cast<size_t>(value.root)] = {value.id, value.dtype};
   }
   for (size_t r = 0; r < plan_.roots.size(); ++r) {
     const Root& root = plan_.roots[r];
     if (root.storage != Storage::kConstant || !on_device[r] || root.bytes == 0) continue;
     const Tensor* const tensor = plan_.constants[static_cast<size_t>(root.slot)].tensor();
     if (tensor == nullptr) continue;
-    const ValueId id = ids[r];
-    const bool shared = id != kNoValue && plan_.graph->value(id).is_constant();
+    const auto& id = ids[r];
+    const bool shared = id.first != kNoValue && plan_.graph->value(id.first).is_constant();
     DeviceBlock block = shared ? memory_.constants[id] : nullptr;
     if (block == nullptr) {
       MTS_ASSIGN(block, runtime_.allocate(root.bytes, "weights"));

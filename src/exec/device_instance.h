@@ -12,6 +12,7 @@
 #include "exec/schedule.h"
 
 #include <map>
+#include <utility>
 
 namespace mts::exec {
 
@@ -22,7 +23,7 @@ struct SharedDeviceMemory {
     uint64_t bytes = 0;
   };
   Sized arena, workspace;  // only one plan runs at a time; outgrown ones go with their plans
-  std::map<ValueId, DeviceBlock> constants;  // of the graph, read as they are
+  std::map<std::pair<ValueId, DType>, DeviceBlock> constants;  // of the graph, read as they are
   uint64_t constant_bytes = 0;
 };
 

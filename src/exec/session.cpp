@@ -257,6 +257,10 @@ Result<std::unique_ptr<Session>> create_session(const Model& model, const Execut
   if (device == nullptr)
     return fail(ErrorCode::kUsage,
                 "no device is called '" + options.device + "'; there are cpu, ref and cuda");
+  if (options.precision != Precision::kStrict && options.device != "cuda") {
+    return fail(ErrorCode::kUsage, "the device '" + options.device + "' computes in float32 only: " +
+                                       std::string(name_of(options.precision)) + " needs the device cuda");
+  }
   if (device->make_session != nullptr) return device->make_session(model);
   MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend(options));
   return exec::make_plan_session(model, std::move(backend), options.threads);

@@ -16,7 +16,10 @@ Result<std::unique_ptr<Backend>> make_plugin_backend(const ExecutorOptions& opti
   parts.libraries = make_nvidia_libraries(std::move(graphs), std::move(products));
   MTS_ASSIGN(parts.own, make_own_kernels(*parts.runtime));
   const Math math = options.precision == Precision::kTf32 ? Math::kFast : Math::kStrict;
-  return make_backend(std::move(parts), math);
+  const DType held = options.precision == Precision::kFloat16    ? DType::kFloat16
+                     : options.precision == Precision::kBfloat16 ? DType::kBfloat16
+                                                                 : DType::kFloat32;
+  return make_backend(std::move(parts), math, held);
 }
 
 std::vector<std::pair<std::string, std::string>> plugin_versions() {

@@ -61,6 +61,7 @@ class HostLibraries final : public Libraries {
 std::unique_ptr<OwnKernels> cpu_kernels();
 
 // `own`: mts's CUDA kernels, run on the host by the shim, instead of the CPU backend's.
-std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {}, bool own = true);
+std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {}, bool own = true,
+                                      DType held = DType::kFloat32);
 
 }  // namespace mts::exec::cuda

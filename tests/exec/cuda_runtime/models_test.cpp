@@ -27,7 +27,8 @@ std::vector<Datum> reference(const Model& model, const std::vector<Datum>& input
 }
 
 void expect_same_on_device(const Model& model, const std::vector<Datum>& inputs,
-                           const std::vector<Datum>& expected, Backend& backend, const std::string& what) {
+                           const std::vector<Datum>& expected, Backend& backend, const std::string& what,
+                           double tolerance = 1e-4) {
   SharedDeviceMemory memory;
   Result<ExecPlan> plan = plan_for(model, inputs, backend);
   ASSERT_TRUE(plan.has_value()) << what << ": " << plan.error().to_string();
@@ -39,7 +40,7 @@ void expect_same_on_device(const Model& model, const std::vector<Datum>& inputs,
     ASSERT_TRUE(actual.has_value()) << what << ": " << actual.error().to_string();
     ASSERT_EQ(expected.size(), actual->size());
     for (size_t i = 0; i < expected.size(); ++i)
-      expect_same(expected[i], (*actual)[i], what + " output " + std::to_string(i) + "\n" + text);
+      expect_same(expected[i], (*actual)[i], what + " output " + std::to_string(i) + "\n" + text, tolerance);
   }
 }
 
@@ -53,6 +54,33 @@ TEST_P(Nodes, EqualTheReference) {
     for (const bool own : {false, true}) {
       const auto backend = host_backend(1, refused, own);
       expect_same_on_device(model, inputs, expected, *backend, to_string(GetParam()));
+    }
+  }
+}
+
+TEST_P(Nodes, OfSixteenBitsEqualTheReference) {
+  for (const DType dtype : {DType::kFloat16, DType::kBfloat16}) {
+    Case c = GetParam();
+    c.opset = 22;  // the first with bfloat16 everywhere
+    for (Operand& operand : c.operands) {
+      if (operand.dtype == DType::kFloat32) operand.dtype = dtype;
+    }
+    std::vector<Datum> inputs;
+    const Model model = model_of(c, inputs);
+    const std::vector<Datum> expected = reference(model, inputs);
+    for (const std::set<std::string>& refused : {std::set<std::string>{}, {"conv", "pool"}, {"gemm"}})
+      expect_same_on_device(model, inputs, expected, *host_backend(1, refused), to_string(c));
+  }
+}
+
+TEST_P(Nodes, HeldInSixteenBitsAreNearTheReference) {
+  std::vector<Datum> inputs;
+  const Model model = model_of(GetParam(), inputs);
+  const std::vector<Datum> expected = reference(model, inputs);
+  for (const auto& [held, tolerance] : {std::pair{DType::kFloat16, 5e-3}, {DType::kBfloat16, 2e-2}}) {
+    for (const std::set<std::string>& refused : {std::set<std::string>{}, {"conv", "pool"}, {"gemm"}}) {
+      const auto backend = host_backend(1, refused, true, held);
+      expect_same_on_device(model, inputs, expected, *backend, to_string(GetParam()), tolerance);
     }
   }
 }
@@ -74,6 +102,21 @@ TEST_P(Families, EqualTheReferenceInAnyOrderOfStreams) {
     if (&path - family.models.data() == 1) break;  // the others are built alike
   }
 }
+// Inputs and outputs keep their types; the tolerances are those of 16-bit models (README).
+TEST_P(Families, HeldInSixteenBitsAreNearTheReference) {
+  const Family& family = GetParam();
+  const std::string& path = family.models.front();
+  auto model = load_model("models/" + path, "m");
+  ASSERT_TRUE(model.has_value()) << model.error().to_string();
+  ASSERT_TRUE(model->graph.sort().has_value());
+  const std::vector<Datum> inputs = inputs_of(*model, family, 1);
+  const std::vector<Datum> expected = reference(*model, inputs);
+  for (const auto& [held, tolerance] : {std::pair{DType::kFloat16, 5e-3}, {DType::kBfloat16, 2e-2}}) {
+    const auto backend = host_backend(7, {}, true, held);
+    expect_same_on_device(*model, inputs, expected, *backend, path, tolerance);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(CudaBackend, Families, testing::ValuesIn(families()),
                          [](const auto& param_info) { return param_info.param.name; });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Families);
