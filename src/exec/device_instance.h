@@ -4,7 +4,8 @@
 // creation: kernels prepared, steps scheduled on streams, memory allocated, constants uploaded (once a
 // session), every device segment recorded. A run uploads the inputs, replays, and downloads the outputs; host
 // steps run between segments, with what they read downloaded and what kernels read of theirs uploaded. Not
-// thread-safe.
+// thread-safe. Errors: kDevice; for want of memory with what the plan needs in all, and which --memory-budget
+// of mts stitch would fit.
 #pragma once
 
 #include "exec/instance.h"
@@ -52,6 +53,10 @@ class DeviceInstance final : public Instance {
  private:
   DeviceInstance(const Model& model, ExecPlan plan, Backend& backend, SharedDeviceMemory& memory);
   Result<void> prepare(int32_t max_streams);
+  // What the device had free before this plan.
+  Error out_of_memory(const DeviceMemory& before) const;
+  // Which roots of constants kernels read; `all`: also those that they have packed.
+  std::vector<bool> constants_on_device(bool all) const;
   Result<void> place();
   Result<void> place_constants();
   Result<void> place_inputs_and_outputs();

@@ -234,8 +234,10 @@ class CpuKernels final : public OwnKernels {
 }  // namespace
 
 Result<DeviceBlock> HostRuntime::allocate(uint64_t bytes, std::string_view what) {
-  if (bytes > capacity_ - used_)
+  if (bytes > capacity_ - used_) {
+    ran_out_ = true;
     return fail(ErrorCode::kDevice, "out of memory: " + std::string(what) + " need " + std::to_string(bytes));
+  }
   used_ += bytes;
   const uint64_t rounded = std::max<uint64_t>(256, (bytes + 255) / 256 * 256);
   auto* const memory = static_cast<std::byte*>(std::aligned_alloc(256, rounded));
@@ -259,8 +261,14 @@ Result<std::unique_ptr<Recording>> HostRuntime::record(std::span<const Command> 
                                          launch, random_);
 }
 
+ProfilerRange HostRuntime::range(const std::string& name) {
+  trace_.push_back("+" + name);
+  return ProfilerRange(this, [this](void*) { trace_.emplace_back("-"); });
+}
+
 Result<double> HostRuntime::time(const std::function<Result<void>()>& work) {
   MTS_TRY(work());
+  trace_.emplace_back("replay");
   return 1.0;
 }
 
