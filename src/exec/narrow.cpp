@@ -272,7 +272,12 @@ class Narrower {
 
 void narrow_floats(ExecPlan& plan, DType dtype, const Backend& backend) {
   const auto is_quantised = [&](const Step& step) { return quantises(plan, step); };
-  if (std::any_of(plan.steps.begin(), plan.steps.end(), is_quantised)) return;
+  const auto is_small = [](const PlanValue& value) {
+    return value.dtype == DType::kFloat16 || value.dtype == DType::kBfloat16;
+  };
+  if (std::any_of(plan.steps.begin(), plan.steps.end(), is_quantised) ||
+      std::any_of(plan.values.begin(), plan.values.end(), is_small))
+    return;
   Narrower(plan, dtype, backend).run();
 }
 

@@ -171,6 +171,14 @@ TEST(Narrow, QuantisedModelsStayAsTheyAre) {
   EXPECT_EQ(held.of("MatMul"), DType::kFloat32);
 }
 
+TEST(Narrow, ModelsWithHalvesOfTheirOwnStayAsTheyAre) {
+  Net net;
+  const ValueId half = net.node("Cast", {net.input({3, 8})}, {{"to", static_cast<int64_t>(DType::kFloat16)}});
+  const ValueId x = net.node("Cast", {half}, {{"to", static_cast<int64_t>(DType::kFloat32)}});
+  net.output(net.node("MatMul", {x, net.weight({8, 40})}));
+  EXPECT_EQ(Held(net, DType::kBfloat16).of("MatMul"), DType::kFloat32);
+}
+
 TEST(Narrow, AWeightReadInBothTypesIsUploadedInBoth) {
   Net net;
   const ValueId table = net.weight({32, 32});
