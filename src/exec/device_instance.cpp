@@ -52,8 +52,10 @@ Result<std::unique_ptr<DeviceInstance>> DeviceInstance::create(const Model& mode
                                                                int32_t max_streams) {
   std::unique_ptr<DeviceInstance> instance(new DeviceInstance(model, std::move(plan), backend, memory));
   MTS_ASSIGN(const DeviceMemory before, backend.runtime()->memory());
+  const bool had_run_out = backend.runtime()->ran_out();  // and done without
   const Result<void> prepared = instance->prepare(max_streams);
-  if (!prepared && backend.runtime()->ran_out()) return tl::unexpected(instance->out_of_memory(before));
+  if (!prepared && !had_run_out && backend.runtime()->ran_out())
+    return tl::unexpected(instance->out_of_memory(before));
   if (!prepared) return tl::unexpected(prepared.error());
   return instance;
 }

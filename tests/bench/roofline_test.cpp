@@ -103,5 +103,39 @@ TEST(Roofline, OfASessionOnThisMachine) {
   EXPECT_FALSE(measure_roofline(two, "cpu-avx2", options, 1.0).has_value());
 }
 
+// Work is counted from the plan: two convolutions of one weight, the second of the first's output.
+TEST(Roofline, AWeightReadTwiceIsMovedOnce) {
+  Model model;
+  model.ir_version = 8;
+  model.opsets[""] = 18;
+  Graph& graph = model.graph;
+  ValueId value = graph.add_input(
+      "x", Type::tensor(DType::kFloat32, {Dim::known(1), Dim::known(8), Dim::known(10), Dim::known(10)}));
+  const ValueId w =
+      graph.add_constant("w", Weight::floats(std::vector<float>(8 * 8 * 9, 0.1f), {8, 8, 3, 3}));
+  for (const char* name : {"first", "second"}) {
+    const ValueId next = graph.add_value(name, Type{});
+    Node conv = make_node("Conv", {value, w}, {next});
+    conv.name = name;
+    graph.add_node(conv);
+    value = next;
+  }
+  graph.add_output(value);
+  auto session = create_session(model, {.device = "cpu", .threads = 1});
+  ASSERT_TRUE(session.has_value()) << session.error().to_string();
+  Tensor input(DType::kFloat32, {1, 8, 10, 10});
+  std::fill_n(input.mutable_as<float>(), input.element_count(), 1.f);
+  const std::vector<Datum> inputs = {Datum(input)};
+  const auto steps = time_steps(**session, inputs, 1);
+  ASSERT_TRUE(steps.has_value()) << steps.error().to_string();
+  double flops = 0, outer = 0;
+  for (const StepTime& s : *steps) {
+    flops += s.flops;
+    outer += s.outer_bytes;
+  }
+  EXPECT_EQ(flops, 2.0 * 8 * 9 * 8 * (8 * 8 + 6 * 6));
+  EXPECT_EQ(outer, 4.0 * (800 + 8 * 8 * 9 + 8 * 6 * 6));
+}
+
 }  // namespace
 }  // namespace mts

@@ -19,8 +19,8 @@ bool all_float(const ExecPlan& plan, const Step& step) {
   const DType dtype = plan.value(step.outputs[0]).dtype;
   if (dtype != DType::kFloat32 && dtype != DType::kFloat16 && dtype != DType::kBfloat16) return false;
   const auto is_float = [&](ValueIndex v) {
-    return v == kAbsent || (plan.value(v).is_static && plan.value(v).dtype == dtype &&
-                            element_count(plan.value(v).dims) > 0);
+    return v == kAbsent ||
+           (plan.value(v).is_static && plan.value(v).dtype == dtype && element_count(plan.value(v).dims) > 0);
   };
   return std::all_of(step.inputs.begin(), step.inputs.begin() + step.node_inputs, is_float) &&
          std::all_of(step.outputs.begin(), step.outputs.end(), is_float);
