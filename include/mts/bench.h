@@ -47,6 +47,9 @@ struct BenchContext {
   int threads = 0;
   std::string date = {};    // ISO 8601, UTC; empty: not recorded
   std::string target = {};  // the profile that the fused model was made for; empty: unknown
+  std::string precision =
+      {};                // in which float32 models ran, when not in float32: "tf32", "float16", "bfloat16"
+  double tolerance = 0;  // of the numeric check in that precision
   std::vector<std::pair<std::string, std::string>> versions = {};  // mts, oneDNN, compiler, ...
 };
 
@@ -61,6 +64,19 @@ struct DeviceMeasures {
   int host_steps = 0;         // steps without a kernel: then times are those of whole runs
 };
 
+// The time of a row beside the least that the device could take.
+struct Roofline {
+  struct Loss {
+    std::string step;                       // operator and first node
+    double milliseconds = 0, floor_ms = 0;  // measured alone; its arithmetic at the peak, or its bytes
+    double lost_ms() const { return milliseconds > floor_ms ? milliseconds - floor_ms : 0; }
+  };
+  std::string profile;       // of the device, by name: its peaks and bandwidths
+  double floor_ms = 0;       // all arithmetic at the peak, or weights, inputs and outputs moved once
+  double share = 0;          // floor / median latency
+  std::vector<Loss> losses;  // the largest first, at most 5
+};
+
 struct BenchRow {
   std::string name = {};
   std::optional<bool> verified = {};
@@ -72,6 +88,7 @@ struct BenchRow {
   // Median of the row "sequential" / own median. Nothing unless the numeric check of this row passed.
   std::optional<double> speedup_vs_sequential = {};
   std::optional<DeviceMeasures> device = {};
+  std::optional<Roofline> roofline = {};
 };
 
 struct BenchReport {
@@ -93,6 +110,12 @@ Result<BenchReport> bench(const std::vector<Competitor>& competitors, const Benc
 // device's events. At least 1,000 samples each, unless `min_iterations` says more.
 Result<BenchReport> bench_on_device(const std::vector<Competitor>& competitors,
                                     const BenchOptions& options = {});
+
+// Times each step of the competitor's only session, for about a second at most. `target`: a profile of the
+// device, by name or file (see mts stitch --target); those of CPUs are scaled to the threads. `p50_ms`: of
+// the whole. kUsage: several sessions, or no such profile; kUnsupported: the session runs no compiled plans.
+Result<Roofline> measure_roofline(const Competitor& competitor, const std::string& target,
+                                  const ExecutorOptions& executor, double p50_ms);
 
 // Device, processor, cores and versions of this process; `options` tells the device and the threads.
 BenchContext bench_context(const ExecutorOptions& options);

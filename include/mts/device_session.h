@@ -1,6 +1,7 @@
 // Sessions on devices with memory of their own (CUDA): the parts of a run, to be measured apart.
 #pragma once
 
+#include <mts/dtype.h>
 #include <mts/error.h>
 #include <mts/executor.h>
 #include <mts/tensor.h>
@@ -17,6 +18,10 @@ struct StepTime {
   std::string name;         // operator and first node
   double milliseconds = 0;  // alone on the device, the median of the repeats
   int32_t stream = 0;       // on which it runs when branches run at once
+  // Its work: operations, bytes read and written, and those of them that no step before it had in hand
+  // (constants and inputs, by their first reader) or none after it needs (outputs).
+  double flops = 0, bytes = 0, outer_bytes = 0;
+  DType dtype = DType::kFloat32;  // of what it computes with
 };
 
 class DeviceSession : public Session {

@@ -9,16 +9,22 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace mts {
 
-// How float32 products are computed where the device has a choice (CUDA); others always compute in float32.
+// How float32 models are computed. All but the first need device "cuda" (kUsage elsewhere); sums are in
+// float32.
 enum class Precision : uint8_t {
-  kStrict,  // float32
-  kTf32,    // operands rounded to 10 bits, sums in float32
+  kStrict,    // float32
+  kTf32,      // operands of products rounded to 10 bits
+  kFloat16,   // weights and activations held so; inputs and outputs, and what would lose too much, stay
+              // float32
+  kBfloat16,  // the same
 };
+std::string_view name_of(Precision precision);  // "float32", "tf32", "float16", "bfloat16"
 
 struct ExecutorOptions {
   std::string device = "cpu";  // "cpu" (oneDNN), "ref" (plain loops), "cuda" (plugin)

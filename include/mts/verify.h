@@ -43,6 +43,11 @@ struct VerifyOptions {
       ranges;                    // --range ids=0:100, by fused or original input name
   std::string inputs_directory;  // --inputs DIR: real ones (.npy, .pb) by input name
   uint64_t seed = 1;
+  // A fused model that is run in less precision than it has: the tolerance of that precision, where it is
+  // above an output's own (floats only), and what runs the originals in their full precision. Empty: as the
+  // fused model.
+  double tolerance = 0;
+  SessionFactory original_sessions = {};
 };
 struct VerifyReport {
   struct Structural {

@@ -14,6 +14,10 @@ Json to_object(const BenchContext& context) {
   json["cores"] = context.cores;
   json["threads"] = context.threads;
   if (!context.target.empty()) json["target"] = context.target;
+  if (!context.precision.empty()) {
+    json["precision"] = context.precision;
+    json["tolerance"] = context.tolerance;
+  }
   if (!context.date.empty()) json["date"] = context.date;
   json["versions"] = Json::object();
   for (const auto& [name, version] : context.versions) json["versions"][name] = version;
@@ -36,6 +40,18 @@ Json to_object(const DeviceMeasures& device) {
   return json;
 }
 
+Json to_object(const Roofline& roofline) {
+  Json json = {{"profile", roofline.profile}, {"floor_ms", roofline.floor_ms}, {"share", roofline.share}};
+  json["losses"] = Json::array();
+  for (const Roofline::Loss& loss : roofline.losses) {
+    json["losses"].push_back({{"step", loss.step},
+                              {"ms", loss.milliseconds},
+                              {"floor_ms", loss.floor_ms},
+                              {"lost_ms", loss.lost_ms()}});
+  }
+  return json;
+}
+
 Json to_object(const BenchRow& row) {
   Json json;
   json["name"] = row.name;
@@ -55,6 +71,7 @@ Json to_object(const BenchRow& row) {
   json["speedup_vs_sequential"] =
       row.speedup_vs_sequential ? Json(*row.speedup_vs_sequential) : Json(nullptr);
   if (row.device) json["device"] = to_object(*row.device);
+  if (row.roofline) json["roofline"] = to_object(*row.roofline);
   return json;
 }
 

@@ -67,6 +67,10 @@ std::string header_of(const BenchContext& context) {
     const size_t line_start = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;
     text += text.size() - line_start + part.size() + 2 > 80 ? "\n" + part : ", " + part;
   }
+  if (!context.precision.empty()) {
+    text += fmt::format("\ncomputed in {}, verified against float32 within {:g}", context.precision,
+                        context.tolerance);
+  }
   return text + "\n";
 }
 
@@ -89,6 +93,25 @@ std::string device_table(const BenchReport& report) {
   return text;
 }
 
+// Of the rows that have one: how near they come to the device's limits, and where most is left.
+std::string roofline_table(const BenchReport& report) {
+  std::string text;
+  for (const BenchRow& row : report.rows) {
+    if (!row.error.empty() || !row.roofline) continue;
+    const Roofline& r = *row.roofline;
+    text += fmt::format("\n  {}: {:.0f} % of the roofline's floor, {} ms ({})\n", row.name, r.share * 100,
+                        number(r.floor_ms), r.profile);
+    if (!r.losses.empty()) text += fmt::format("  {:>8}{:>8}{:>8}  {}\n", "lost, ms", "of", "floor", "step");
+    for (const Roofline::Loss& loss : r.losses) {
+      constexpr size_t kRoom = 52;
+      const std::string step = loss.step.size() > kRoom ? loss.step.substr(0, kRoom - 3) + "..." : loss.step;
+      text += fmt::format("  {:>8}{:>8}{:>8}  {}\n", number(loss.lost_ms()), number(loss.milliseconds),
+                          number(loss.floor_ms), step);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string to_table(const BenchReport& report) {
@@ -101,7 +124,7 @@ std::string to_table(const BenchReport& report) {
   for (const BenchRow& row : report.rows) best = std::max(best, row.speedup_vs_sequential.value_or(0));
   const BenchRow* const winner = report.fastest();
   for (const BenchRow& row : report.rows) text += trimmed(line_of(row, &row == winner, best));
-  return text + device_table(report);
+  return text + device_table(report) + roofline_table(report);
 }
 
 std::string to_csv(const BenchReport& report) {

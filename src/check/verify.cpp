@@ -144,7 +144,11 @@ class Verification {
  public:
   Verification(const Model& fused, const std::vector<Model>& originals, const SessionFactory& sessions,
                const VerifyOptions& options)
-      : fused_(fused), originals_(originals), factory_(sessions), options_(options) {}
+      : fused_(fused),
+        originals_(originals),
+        factory_(sessions),
+        original_factory_(options.original_sessions ? options.original_sessions : sessions),
+        options_(options) {}
 
   Result<VerifyReport> run() {
     MTS_ASSIGN(pairing_, Pairing::create(fused_, originals_));
@@ -156,8 +160,12 @@ class Verification {
     for (size_t m = 0; m < originals_.size(); ++m) {
       const std::vector<ValueId> conditions = branches_.watch(m, originals_[m]);
       if (!conditions.empty()) watched_.push_back(with_outputs(originals_[m], conditions));
-      MTS_ASSIGN(sessions_.emplace_back(), factory_(conditions.empty() ? originals_[m] : watched_.back()));
+      MTS_ASSIGN(sessions_.emplace_back(),
+                 original_factory_(conditions.empty() ? originals_[m] : watched_.back()));
       tolerances_.push_back(tolerances_of(originals_[m].graph));
+      for (Tolerance& tolerance : tolerances_.back()) {
+        if (tolerance.relative != 0) tolerance.relative = std::max(tolerance.relative, options_.tolerance);
+      }
     }
     MTS_ASSIGN(fused_session_, factory_(fused_));
     Error last;
@@ -279,18 +287,19 @@ class Verification {
     const std::optional<IndexOutput> index = index_output(original.graph, position);
     if (!index || reference.tensor() == nullptr || fused.tensor() == nullptr) return false;
     const Model instrumented = with_outputs(original, {index->data});
-    MTS_ASSIGN(const std::unique_ptr<Session> session, factory_(instrumented));
+    MTS_ASSIGN(const std::unique_ptr<Session> session, original_factory_(instrumented));
     MTS_ASSIGN(const std::vector<Datum> outputs, session->run(pairing_.inputs_of(m, data)));
     const Tensor* values = outputs.back().tensor();
     if (values == nullptr || !is_float(values->dtype())) return false;
-    const double relative =
-        std::max(tolerance_of(values->dtype()), tolerances_of(instrumented.graph).back().relative);
+    const double relative = std::max({tolerance_of(values->dtype()),
+                                      tolerances_of(instrumented.graph).back().relative, options_.tolerance});
     return ties(*index, *values, *reference.tensor(), *fused.tensor(), relative);
   }
 
   const Model& fused_;
   const std::vector<Model>& originals_;
   const SessionFactory& factory_;
+  const SessionFactory& original_factory_;
   const VerifyOptions& options_;
   Pairing pairing_;
   std::vector<std::unique_ptr<Session>> sessions_;

@@ -49,6 +49,10 @@ class Backend {
   virtual Result<void> lay_out(ExecPlan& plan) = 0;
   virtual Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) = 0;
   virtual uint64_t weight_bytes() const = 0;  // packed copies
+  // Elementwise kernels read and write float16 and bfloat16 as well, each operand in its own type.
+  virtual bool mixes_small_floats() const { return false; }
+  // The type in which float32 models are to be held: float32, or a smaller one (see narrow.h).
+  virtual DType held_as() const { return DType::kFloat32; }
   // The device's memory and streams, where they are not the host's: kernels then enqueue their work, see
   // device_instance.h.
   virtual DeviceRuntime* runtime() { return nullptr; }

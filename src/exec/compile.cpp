@@ -2,7 +2,9 @@
 
 #include "exec/geometry.h"
 #include "exec/host.h"
+#include "exec/narrow.h"
 #include "exec/round_trip.h"
+#include "ref/formats.h"
 
 #include <algorithm>
 #include <cmath>
@@ -92,9 +94,18 @@ class StepMaker {
 
   std::optional<float> scalar(ValueId id) const {
     const Tensor* tensor = id == kNoValue ? nullptr : fact(id).tensor();
-    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
+    if (tensor == nullptr || !is_element_type(tensor->dtype()) || tensor->element_count() != 1)
       return std::nullopt;
-    return *tensor->as<float>();
+    return *floats_of(*tensor).as<float>();
+  }
+
+  // What elementwise steps of this backend read and write.
+  bool is_element_type(DType dtype) const {
+    const bool is_small = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+    return dtype == DType::kFloat32 || (is_small && backend_.mixes_small_floats());
+  }
+  static Tensor floats_of(const Tensor& tensor) {
+    return tensor.dtype() == DType::kFloat32 ? tensor : ref::widen(tensor);
   }
 
   void add(NodeId id) {
@@ -110,13 +121,13 @@ class StepMaker {
       step.inputs.push_back(value_of(input));
       if (input == kNoValue) continue;
       is_static = is_static && plan_.value(step.inputs.back()).is_static;
-      is_float = is_float && fact(input).dtype == DType::kFloat32;
+      is_float = is_float && is_element_type(fact(input).dtype);
     }
     for (ValueId output : node.outputs) {
       step.outputs.push_back(value_of(output));
       if (output == kNoValue) continue;
       is_static = is_static && plan_.value(step.outputs.back()).is_static;
-      is_float = is_float && fact(output).dtype == DType::kFloat32;
+      is_float = is_float && is_element_type(fact(output).dtype);
     }
     if (node.is("Split") && is_static) name_unwanted_parts(node, step);
     for (const Graph* body : node.subgraphs()) {
@@ -150,10 +161,10 @@ class StepMaker {
     }
   }
 
-  ValueIndex add_value(std::string name, Dims dims) {
+  ValueIndex add_value(std::string name, Dims dims, DType dtype = DType::kFloat32) {
     PlanValue value;
     value.name = std::move(name);
-    value.dtype = DType::kFloat32;
+    value.dtype = dtype;
     value.bytes = byte_size(value.dtype, element_count(dims));
     value.dims = std::move(dims);
     value.is_static = true;
@@ -167,14 +178,16 @@ class StepMaker {
     if (node.inputs.size() != 5 || node.outputs.size() != 1 || node.int_or("training_mode", 0) != 0)
       return false;
     const Fact& input = fact(node.inputs[0]);
-    if (!input.is_shaped() || input.dtype != DType::kFloat32 || input.dims.size() < 2) return false;
+    if (!input.is_shaped() || !is_element_type(input.dtype) || input.dims.size() < 2) return false;
     const int64_t channels = input.dims[1];
+    Tensor known[4];
     const float* parameters[4];
     for (size_t i = 0; i < 4; ++i) {
       const Tensor* tensor = fact(node.inputs[i + 1]).tensor();
-      if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != channels)
+      if (tensor == nullptr || !is_element_type(tensor->dtype()) || tensor->element_count() != channels)
         return false;
-      parameters[i] = tensor->as<float>();
+      known[i] = floats_of(*tensor);
+      parameters[i] = known[i].as<float>();
     }
     Dims dims(input.dims.size() - 1, 1);
     dims[0] = channels;
@@ -186,7 +199,7 @@ class StepMaker {
       shift.mutable_as<float>()[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * slope);
     }
     const std::string& name = graph_.value(node.outputs[0]).name;
-    const ValueIndex scaled = add_value(name + "/scaled", input.dims);
+    const ValueIndex scaled = add_value(name + "/scaled", input.dims, input.dtype);
     ValueIndex source = value_of(node.inputs[0]);
     for (auto& [op, constant] : {std::pair{ElementOp::kMul, scale}, std::pair{ElementOp::kAdd, shift}}) {
       const ValueIndex operand = add_value(name + (op == ElementOp::kMul ? "/scale" : "/shift"), dims);
@@ -280,6 +293,10 @@ Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& ba
           "the executor has no " + node.op_type + (node.domain.empty() ? "" : " of domain " + node.domain),
           {.file = model.path.empty() ? model.name : model.path, .node = node.label(), .value = {}});
     }
+  }
+  if (backend.held_as() != DType::kFloat32) {
+    fuse_activations(plan, backend);  // known by their constants, which 16 bits would round
+    narrow_floats(plan, backend.held_as(), backend);
   }
   fuse(plan, backend);
   MTS_TRY(backend.lay_out(plan));

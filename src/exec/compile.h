@@ -20,6 +20,7 @@ Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& ba
 
 // The steps of compile, apart for tests. Each leaves a valid plan.
 ExecPlan make_steps(const Model& model, const Binding& binding, const Backend& backend);  // one step a node
+void fuse_activations(ExecPlan& plan, const Backend& backend);  // the first part of `fuse`
 void fuse(ExecPlan& plan, const Backend& backend);  // activations, epilogues, then runs of elementwise steps
 void assign_memory(ExecPlan& plan);                 // roots, views, liveness, placement
 

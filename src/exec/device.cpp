@@ -78,6 +78,11 @@ const DeviceEntry* find_device(std::string_view name) {
 
 namespace mts {
 
+std::string_view name_of(Precision precision) {
+  constexpr std::string_view kNames[] = {"float32", "tf32", "float16", "bfloat16"};
+  return kNames[static_cast<size_t>(precision)];
+}
+
 std::vector<std::pair<std::string, std::string>> executor_versions(const std::string& device) {
   if (device != "cuda") return {{"oneDNN", exec::onednn_version()}};
   const auto plugin = exec::cuda_plugin();

@@ -5,13 +5,25 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace mts::exec {
 namespace {
 
 uint64_t aligned(uint64_t bytes) {
   return (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+}
+
+// "3.2 GiB"
+std::string size_text(uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 // A block of at least `bytes`, shared where the one at hand is large enough.
@@ -39,19 +51,64 @@ Result<std::unique_ptr<DeviceInstance>> DeviceInstance::create(const Model& mode
                                                                Backend& backend, SharedDeviceMemory& memory,
                                                                int32_t max_streams) {
   std::unique_ptr<DeviceInstance> instance(new DeviceInstance(model, std::move(plan), backend, memory));
-  MTS_TRY(instance->prepare(max_streams));
+  MTS_ASSIGN(const DeviceMemory before, backend.runtime()->memory());
+  const bool had_run_out = backend.runtime()->ran_out();  // and done without
+  const Result<void> prepared = instance->prepare(max_streams);
+  if (!prepared && !had_run_out && backend.runtime()->ran_out())
+    return tl::unexpected(instance->out_of_memory(before));
+  if (!prepared) return tl::unexpected(prepared.error());
   return instance;
 }
 
+Error DeviceInstance::out_of_memory(const DeviceMemory& before) const {
+  uint64_t weights = 0;
+  const std::vector<bool> on_device = constants_on_device(true);
+  for (size_t r = 0; r < on_device.size(); ++r) weights += on_device[r] ? aligned(plan_.roots[r].bytes) : 0;
+  uint64_t borders = 0;
+  for (const Root& root : plan_.roots) {
+    if (root.storage == Storage::kInput || root.storage == Storage::kOutput) borders += aligned(root.bytes);
+  }
+  const uint64_t rest = workspace_bytes_ + borders;
+  std::string text = "the GPU is out of memory: " + size_text(weights + placement_.bytes + rest) +
+                     " are needed (weights " + size_text(weights) + ", activations " +
+                     size_text(placement_.bytes) + ", inputs, outputs and workspace " + size_text(rest) +
+                     "), " + size_text(before.free) + " of " + size_text(before.total) + " are free; ";
+  // Budgets count float32 as the file stores it, and whole megabytes.
+  constexpr uint64_t kMegabyte = 1'000'000;
+  const bool is_held_small = bit_width(backend_.held_as()) == 16;
+  const uint64_t room = before.free > rest ? before.free - rest : 0;
+  const uint64_t budget = (is_held_small ? 2 : 1) * room / kMegabyte;
+  if (room > weights && budget > 0) {
+    text += "mts stitch --memory-budget " + std::to_string(budget) + "MB makes groups that fit";
+  } else {
+    text += "the weights leave no room, whatever the --memory-budget: fewer models in one file would fit";
+  }
+  return Error{ErrorCode::kDevice, std::move(text), {}};
+}
+
+std::vector<bool> DeviceInstance::constants_on_device(bool all) const {
+  std::vector<bool> result(plan_.roots.size(), false);
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    const StepKind kind = plan_.steps[i].kind;
+    if (kind != StepKind::kKernel && kind != StepKind::kReorder) continue;
+    for (ValueIndex v : plan_.steps[i].inputs) {
+      if (v == kAbsent || plan_.root_of(v).storage != Storage::kConstant) continue;
+      if (all || (kernels_[i] != nullptr && kernels_[i]->reads(v)))
+        result[static_cast<size_t>(plan_.value(v).root)] = true;
+    }
+  }
+  return result;
+}
+
 Result<void> DeviceInstance::prepare(int32_t max_streams) {
+  schedule_ = make_schedule(plan_, std::min(max_streams, runtime_.max_streams()));
+  placement_ = place_on_device(plan_, schedule_);
   kernels_.resize(plan_.steps.size());
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     const Step& step = plan_.steps[i];
     if (step.kind != StepKind::kKernel && step.kind != StepKind::kReorder) continue;
     MTS_ASSIGN(kernels_[i], backend_.prepare(plan_, step));
   }
-  schedule_ = make_schedule(plan_, std::min(max_streams, runtime_.max_streams()));
-  placement_ = place_on_device(plan_, schedule_);
   datums_.resize(static_cast<size_t>(plan_.datum_slots));
   pointers_.assign(plan_.values.size(), nullptr);
   MTS_TRY(place());
@@ -103,33 +160,31 @@ Result<void> DeviceInstance::place() {
 
 // Uploads the constants that kernels read as they are; lets go of those that nobody reads on the host.
 Result<void> DeviceInstance::place_constants() {
-  std::vector<bool> on_device(plan_.roots.size(), false), on_host(plan_.constants.size(), false);
+  const std::vector<bool> on_device = constants_on_device(false);
+  std::vector<bool> on_host(plan_.constants.size(), false);
   const auto keep_on_host = [&](ValueIndex v) {
     if (v == kAbsent || plan_.root_of(v).storage != Storage::kConstant) return;
     on_host[static_cast<size_t>(plan_.root_of(v).slot)] = true;
   };
-  for (size_t i = 0; i < plan_.steps.size(); ++i) {
-    const Step& step = plan_.steps[i];
-    for (ValueIndex v : step.inputs) {
-      if (v == kAbsent) continue;
-      if (step.kind == StepKind::kHost) keep_on_host(v);
-      if (kernels_[i] != nullptr && plan_.root_of(v).storage == Storage::kConstant && kernels_[i]->reads(v))
-        on_device[static_cast<size_t>(plan_.value(v).root)] = true;
+  for (const Step& step : plan_.steps) {
+    if (step.kind == StepKind::kHost) {
+      for (ValueIndex v : step.inputs) keep_on_host(v);
     }
     for (ValueIndex v : step.captures) keep_on_host(v);
   }
   for (ValueIndex v : plan_.outputs) keep_on_host(v);
-  std::vector<ValueId> ids(plan_.roots.size(), kNoValue);
+  std::vector<std::pair<ValueId, DType>> ids(plan_.roots.size(), {kNoValue, DType::kUndefined});
   for (const PlanValue& value : plan_.values) {
-    if (value.root >= 0 && value.is_constant()) ids[static_cast<size_t>(value.root)] = value.id;
+    if (value.root >= 0 && value.is_constant())
+      ids[static_cast<size_t>(value.root)] = {value.id, value.dtype};
   }
   for (size_t r = 0; r < plan_.roots.size(); ++r) {
     const Root& root = plan_.roots[r];
     if (root.storage != Storage::kConstant || !on_device[r] || root.bytes == 0) continue;
     const Tensor* const tensor = plan_.constants[static_cast<size_t>(root.slot)].tensor();
     if (tensor == nullptr) continue;
-    const ValueId id = ids[r];
-    const bool shared = id != kNoValue && plan_.graph->value(id).is_constant();
+    const auto& id = ids[r];
+    const bool shared = id.first != kNoValue && plan_.graph->value(id.first).is_constant();
     DeviceBlock block = shared ? memory_.constants[id] : nullptr;
     if (block == nullptr) {
       MTS_ASSIGN(block, runtime_.allocate(root.bytes, "weights"));
@@ -284,6 +339,7 @@ Result<std::vector<double>> DeviceInstance::time_steps(int repeats) {
     MTS_ASSIGN(const std::unique_ptr<Recording> recording,
                runtime_.record(std::span(&command, 1), 0, enqueue));
     std::vector<double> times;
+    const ProfilerRange range = runtime_.range(label_of(plan_, plan_.steps[i]));
     for (int r = 0; r < repeats; ++r) {
       MTS_ASSIGN(times.emplace_back(), runtime_.time([&] { return recording->replay(); }));
     }

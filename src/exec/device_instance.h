@@ -4,7 +4,8 @@
 // creation: kernels prepared, steps scheduled on streams, memory allocated, constants uploaded (once a
 // session), every device segment recorded. A run uploads the inputs, replays, and downloads the outputs; host
 // steps run between segments, with what they read downloaded and what kernels read of theirs uploaded. Not
-// thread-safe.
+// thread-safe. Errors: kDevice; for want of memory with what the plan needs in all, and which --memory-budget
+// of mts stitch would fit.
 #pragma once
 
 #include "exec/instance.h"
@@ -12,6 +13,7 @@
 #include "exec/schedule.h"
 
 #include <map>
+#include <utility>
 
 namespace mts::exec {
 
@@ -22,7 +24,7 @@ struct SharedDeviceMemory {
     uint64_t bytes = 0;
   };
   Sized arena, workspace;  // only one plan runs at a time; outgrown ones go with their plans
-  std::map<ValueId, DeviceBlock> constants;  // of the graph, read as they are
+  std::map<std::pair<ValueId, DType>, DeviceBlock> constants;  // of the graph, read as they are
   uint64_t constant_bytes = 0;
 };
 
@@ -51,6 +53,10 @@ class DeviceInstance final : public Instance {
  private:
   DeviceInstance(const Model& model, ExecPlan plan, Backend& backend, SharedDeviceMemory& memory);
   Result<void> prepare(int32_t max_streams);
+  // What the device had free before this plan.
+  Error out_of_memory(const DeviceMemory& before) const;
+  // Which roots of constants kernels read; `all`: also those that they have packed.
+  std::vector<bool> constants_on_device(bool all) const;
   Result<void> place();
   Result<void> place_constants();
   Result<void> place_inputs_and_outputs();

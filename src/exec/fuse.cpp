@@ -9,6 +9,7 @@
 //   memory.
 #include "exec/compile.h"
 #include "exec/interpret.h"
+#include "ref/formats.h"
 
 #include <algorithm>
 #include <array>
@@ -44,11 +45,15 @@ class Fuser {
     for (ValueIndex v : plan.outputs) readers_[at(v)].push_back(-1);
   }
 
-  void run() {
+  void activations() {
     for (size_t i = 0; i < plan_.steps.size(); ++i) recognise(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) sink_view(i);
+  }
+  void joins() {
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_epilogue(i);
     for (size_t i = 0; i < plan_.steps.size(); ++i) join_run(i);
+  }
+  void drop_dead() {
     std::vector<Step> kept;
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
       if (!dead_[i]) kept.push_back(std::move(plan_.steps[i]));
@@ -74,9 +79,10 @@ class Fuser {
     const PlanValue& value = plan_.value(v);
     if (!value.is_constant()) return std::nullopt;
     const Tensor* tensor = plan_.constants[static_cast<size_t>(value.constant)].tensor();
-    if (tensor == nullptr || tensor->dtype() != DType::kFloat32 || tensor->element_count() != 1)
-      return std::nullopt;
-    return *tensor->as<float>();
+    if (tensor == nullptr || tensor->element_count() != 1) return std::nullopt;
+    if (tensor->dtype() == DType::kFloat32) return *tensor->as<float>();
+    const bool is_small = tensor->dtype() == DType::kFloat16 || tensor->dtype() == DType::kBfloat16;
+    return is_small ? std::optional(*ref::widen(*tensor).as<float>()) : std::nullopt;
   }
 
   // ---- 1. activations
@@ -217,7 +223,8 @@ class Fuser {
       const int32_t maker = producer_[at(source)];
       if (maker < 0 || plan_.steps[static_cast<size_t>(maker)].kind == StepKind::kHost || !read_once(source))
         continue;
-      if (plan_.value(source).dtype != DType::kFloat32 || !commutes_with_view(step, viewed, source)) continue;
+      const bool same_type = plan_.value(source).dtype == plan_.value(step.outputs[0]).dtype;
+      if (!same_type || !commutes_with_view(step, viewed, source)) continue;
       swap_with_view(static_cast<size_t>(producer), i, viewed, source);
       return;
     }
@@ -275,6 +282,8 @@ class Fuser {
     const ValueIndex value = tail.inputs[static_cast<size_t>(accumulator)];
     const int32_t producer = producer_[at(value)];
     if (producer < 0 || !read_once(value) || dims(value) != dims(tail.outputs[0])) return false;
+    // Kernels write the type that they read.
+    if (plan_.value(value).dtype != plan_.value(tail.outputs[0]).dtype) return false;
     const Step& head = plan_.steps[static_cast<size_t>(producer)];
     if (head.kind != StepKind::kKernel || is_elementwise(head) || head.outputs.size() != 1) return false;
     if (head.program.code.size() >= kMaxInstructions) return false;
@@ -400,6 +409,17 @@ class Fuser {
 
 }  // namespace
 
-void fuse(ExecPlan& plan, const Backend& backend) { Fuser(plan, backend).run(); }
+void fuse_activations(ExecPlan& plan, const Backend& backend) {
+  Fuser fuser(plan, backend);
+  fuser.activations();
+  fuser.drop_dead();
+}
+
+void fuse(ExecPlan& plan, const Backend& backend) {
+  Fuser fuser(plan, backend);
+  fuser.activations();
+  fuser.joins();
+  fuser.drop_dead();
+}
 
 }  // namespace mts::exec

@@ -59,6 +59,10 @@ std::string describe(const ExecPlan& plan, const std::vector<ValueIndex>& values
 
 }  // namespace
 
+std::string label_of(const ExecPlan& plan, const Step& step) {
+  return step.nodes.empty() ? step.op : step.op + " " + plan.graph->node(step.nodes.front()).name;
+}
+
 std::string to_string(const ExecPlan& plan) {
   std::string text;
   for (size_t i = 0; i < plan.steps.size(); ++i) {

@@ -106,6 +106,9 @@ inline bool adds_in_place(const ExecPlan& plan, const Step& step) {
   return before.root >= 0 && before.root == after.root && before.offset == after.offset;
 }
 
+// "Conv conv1": the operator and the first node, for people.
+std::string label_of(const ExecPlan& plan, const Step& step);
+
 // One line a step, then the memory: for `inspect`, goldens and debugging.
 std::string to_string(const ExecPlan& plan);
 

@@ -44,6 +44,9 @@ struct DeviceMemory {  // bytes
   uint64_t free = 0, total = 0;
 };
 
+// A named span of what the host enqueues, for profilers (NVTX); ends with its owner.
+using ProfilerRange = std::shared_ptr<void>;
+
 class DeviceRuntime {
  public:
   using Launch = std::function<Result<void>(int32_t step, void* stream)>;
@@ -64,6 +67,9 @@ class DeviceRuntime {
   // Writes more memory than the device's caches hold.
   virtual Result<void> flush_caches() = 0;
   virtual Result<DeviceMemory> memory() const = 0;
+  // Whether an allocation has failed for want of memory, ever.
+  virtual bool ran_out() const { return false; }
+  virtual ProfilerRange range(const std::string&) { return nullptr; }
 };
 
 }  // namespace mts::exec

@@ -8,6 +8,7 @@
 #include "exec/geometry.h"
 #include "exec/instance.h"
 #include "exec/widen.h"
+#include "exec/work.h"
 
 #include <mts/device_session.h>
 #include <mts/executor.h>
@@ -84,12 +85,13 @@ class PlanSession final : public DeviceSession {
       MTS_ASSIGN(times, time_on_host(*static_cast<PlanInstance*>(instance), inputs, repeats));
     }
     const ExecPlan& plan = instance->plan();
+    const std::vector<StepWork> work = work_of(plan);
     std::vector<StepTime> result;
     for (size_t i = 0; i < times.size(); ++i) {
       const Step& step = plan.steps[i];
       if (step.kind == StepKind::kView || (is_on_device() && step.kind == StepKind::kHost)) continue;
-      const std::string node = step.nodes.empty() ? "" : " " + plan.graph->node(step.nodes.front()).name;
-      result.push_back({step.op + node, times[i], is_on_device() ? loaded_->schedule().stream_of[i] : 0});
+      result.push_back({label_of(plan, step), times[i], is_on_device() ? loaded_->schedule().stream_of[i] : 0,
+                        work[i].flops, work[i].bytes, work[i].outer_bytes, work[i].dtype});
     }
     return result;
   }
@@ -257,6 +259,10 @@ Result<std::unique_ptr<Session>> create_session(const Model& model, const Execut
   if (device == nullptr)
     return fail(ErrorCode::kUsage,
                 "no device is called '" + options.device + "'; there are cpu, ref and cuda");
+  if (options.precision != Precision::kStrict && options.device != "cuda") {
+    return fail(ErrorCode::kUsage, "the device '" + options.device + "' computes in float32 only: " +
+                                       std::string(name_of(options.precision)) + " needs the device cuda");
+  }
   if (device->make_session != nullptr) return device->make_session(model);
   MTS_ASSIGN(std::unique_ptr<exec::Backend> backend, device->make_backend(options));
   return exec::make_plan_session(model, std::move(backend), options.threads);

@@ -58,6 +58,39 @@ TEST(Report, JsonHasTheAgreedFields) {
   EXPECT_EQ(json["rows"][4]["error"], "the executor has no \"Foo\"");
 }
 
+TEST(Report, ShowsTheRooflineAndThePrecision) {
+  BenchReport report = example();
+  report.context.precision = "float16";
+  report.context.tolerance = 5e-3;
+  report.rows.resize(1);
+  report.rows[0].roofline =
+      Roofline{"h200", 1.2, 0.301, {{"Conv a/" + std::string(60, 'x'), 0.9, 0.25}, {"MatMul fc", 0.1, 0.2}}};
+  const auto json = nlohmann::json::parse(to_json(report));
+  EXPECT_EQ(json["context"]["precision"], "float16");
+  EXPECT_EQ(json["context"]["tolerance"], 5e-3);
+  const auto& roofline = json["rows"][0]["roofline"];
+  EXPECT_EQ(roofline["profile"], "h200");
+  EXPECT_EQ(roofline["floor_ms"], 1.2);
+  EXPECT_EQ(roofline["share"], 0.301);
+  EXPECT_EQ(roofline["losses"][0]["ms"], 0.9);
+  EXPECT_EQ(roofline["losses"][0]["floor_ms"], 0.25);
+  EXPECT_EQ(roofline["losses"][0]["lost_ms"], 0.65);
+  EXPECT_EQ(roofline["losses"][1]["lost_ms"], 0.0);
+  EXPECT_EQ(to_table(report),
+            "cpu, AMD EPYC 9654 96-Core Processor, 2 of 8 cores, mts 0.1.0, oneDNN 3.2.0\n"
+            "compiler g++ 12.2.0\n"
+            "computed in float16, verified against float32 within 0.005\n"
+            "\n"
+            "                          latency, ms         models    memory      speed\n"
+            "                  p50     p90     p99    cv       /s      peak    vs seq.\n"
+            "> fused          3.99    4.39    4.98    4%     2007  11.2 MiB      3.09x ######\n"
+            "\n"
+            "  fused: 30 % of the roofline's floor, 1.20 ms (h200)\n"
+            "  lost, ms      of   floor  step\n"
+            "     0.650   0.900   0.250  Conv a/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\n"
+            "     0.000   0.100   0.200  MatMul fc\n");
+}
+
 TEST(Report, JsonSurvivesNamesThatAreNotUtf8) {
   BenchReport report = example();
   report.rows[4].error = "file \xff\xfe";

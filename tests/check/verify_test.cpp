@@ -117,6 +117,25 @@ TEST(Verify, FailsOnAWrongWeight) {
   }
 }
 
+// A fused model that is run in less precision than its originals.
+TEST(Verify, LessPrecisionHasItsToleranceAndTheOriginalsTheirOwnSessions) {
+  const Model off = fused(replaced(kFused, "{7.0, 8.0}", "{7.0, 8.02}"));
+  int of_originals = 0;
+  VerifyOptions options;
+  options.tolerance = tolerance_of(DType::kFloat16);
+  options.original_sessions = [&](const Model& model) {
+    ++of_originals;
+    return make_reference_session(model);
+  };
+  EXPECT_FALSE(report_of(off, originals()).passed());
+  const VerifyReport report = report_of(off, originals(), options);
+  EXPECT_TRUE(std::ranges::all_of(report.runs, [](const VerifyReport::Run& run) {
+    return run.outputs[1].passed && run.outputs[1].tolerance == 5e-3;
+  }));
+  EXPECT_EQ(of_originals, 2);
+  EXPECT_FALSE(report_of(fused(replaced(kFused, "{7.0, 8.0}", "{7.0, 8.5}")), originals(), options).passed());
+}
+
 TEST(Verify, FailsWhenModelsAreMixedUp) {
   std::string text = replaced(kFused, R"(MatMul("a/x", W))", R"(MatMul("_", W))");
   text = replaced(text, R"(MatMul("b/x", W))", R"(MatMul("a/x", W))");

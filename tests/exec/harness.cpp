@@ -184,19 +184,20 @@ void expect_same_on_cpu(const Model& model, const std::vector<Datum>& inputs, co
   }
 }
 
-void expect_same(const Datum& expected, const Datum& actual, const std::string& what) {
+void expect_same(const Datum& expected, const Datum& actual, const std::string& what, double tolerance) {
   ASSERT_EQ(expected.value.index(), actual.value.index()) << what;
   if (const Tensor* tensor = expected.tensor()) {
-    expect_close(*tensor, *actual.tensor(), what);
+    expect_close(*tensor, *actual.tensor(), what, tolerance);
   } else if (const auto* sequence = std::get_if<Sequence>(&expected.value)) {
     const auto& other = std::get<Sequence>(actual.value);
     ASSERT_EQ(sequence->size(), other.size()) << what;
-    for (size_t i = 0; i < other.size(); ++i) expect_same((*sequence)[i], other[i], what);
+    for (size_t i = 0; i < other.size(); ++i) expect_same((*sequence)[i], other[i], what, tolerance);
   } else if (const auto* map = std::get_if<Map>(&expected.value)) {
     const auto& other = std::get<Map>(actual.value);
     expect_close(map->keys, other.keys, what);
     ASSERT_EQ(map->values.size(), other.values.size()) << what;
-    for (size_t i = 0; i < other.values.size(); ++i) expect_same(map->values[i], other.values[i], what);
+    for (size_t i = 0; i < other.values.size(); ++i)
+      expect_same(map->values[i], other.values[i], what, tolerance);
   }
 }
 

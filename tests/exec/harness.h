@@ -52,8 +52,9 @@ Model model_of(const Case& c, std::vector<Datum>& inputs);
 // 2e-2 for bfloat16; equal for integers).
 void expect_same_on_cpu(const Model& model, const std::vector<Datum>& inputs, const std::string& what);
 
-// Equal outputs by the same rule; sequences and maps element by element.
-void expect_same(const Datum& expected, const Datum& actual, const std::string& what);
+// Equal outputs by the same rule; sequences and maps element by element. `tolerance`: of float32.
+void expect_same(const Datum& expected, const Datum& actual, const std::string& what,
+                 double tolerance = 1e-4);
 
 // The plan that the CPU backend runs for these inputs.
 ExecPlan cpu_plan(const Model& model, const std::vector<Datum>& inputs);

@@ -239,6 +239,15 @@ TEST_F(Commands, BenchMeasuresAllWays) {
     EXPECT_GT(row.at("latency_ms").at("p50"), 0) << row.dump();
     EXPECT_TRUE(row.at("speedup_vs_sequential").is_number()) << row.dump();
   }
+  const json& roofline = report.at("rows")[0].at("roofline");
+  EXPECT_EQ(roofline.at("profile"), "cpu-avx2") << "what it was stitched for";
+  EXPECT_GT(roofline.at("floor_ms"), 0);
+  EXPECT_GT(roofline.at("share"), 0);
+  EXPECT_FALSE(roofline.at("losses").empty());
+  EXPECT_FALSE(report.at("rows")[1].contains("roofline"));
+  EXPECT_THAT(good("bench a.onnx --seconds 0.1 --target cpu-avx512").out,
+              AllOf(HasSubstr("% of the roofline's floor"), HasSubstr("(cpu-avx512)")));
+  EXPECT_EQ(mts("bench a.onnx --seconds 0.1 --target abacus").code, 2);
   // Without originals there is nothing to compare with.
   const json alone = parsed(good("bench a.onnx --json --seconds 0.1").out);
   ASSERT_EQ(alone.at("rows").size(), 1u);

@@ -57,6 +57,9 @@ TEST_F(Usage, WrongFlagsAndCommandsGetASuggestion) {
   expect("stitch a.onnx -o b.onnx --strategy fast", 2, HasSubstr("--strategy"));
   expect("verify a.onnx", 2, HasSubstr("--against"));
   expect("run a.onnx --device tpu", 2, HasSubstr("--device"));
+  expect("bench a.onnx --device cuda --fp16 --bf16", 2, HasSubstr("--fp16"));
+  write_model("a.onnx", kHead);
+  expect("run a.onnx --random --fp16 --quiet", 2, HasSubstr("float16 needs the device cuda"));
   expect("run a.onnx --threads -1", 2, HasSubstr("--threads"));
 }
 

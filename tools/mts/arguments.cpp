@@ -242,14 +242,35 @@ Result<void> check_output_path(const std::string& output, const std::vector<std:
   return {};
 }
 
+void set_precision(VerifyOptions& verify, const ExecutorOptions& executor) {
+  if (executor.precision == Precision::kStrict) return;
+  verify.tolerance =
+      tolerance_of(executor.precision == Precision::kBfloat16 ? DType::kBfloat16 : DType::kFloat16);
+  ExecutorOptions strict = executor;
+  strict.precision = Precision::kStrict;
+  verify.original_sessions = [strict](const Model& model) {
+    return in_file(create_session(model, strict), model);
+  };
+}
+
 void add_executor_flags(CLI::App& command, ExecutorOptions& options) {
   command.add_option("--device", options.device, "cpu, cuda, or ref (plain loops)")
       ->check(CLI::IsMember({"cpu", "cuda", "ref"}))
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_flag_callback(
-      "--tf32", [&options] { options.precision = Precision::kTf32; },
-      "on a GPU: products with operands rounded to 10 bits (tolerance 5e-3)");
+  const auto precision = [&](const char* flag, Precision value, const char* what) {
+    return command.add_flag_callback(
+        flag, [&options, value] { options.precision = value; }, what);
+  };
+  CLI::Option* const tf32 = precision("--tf32", Precision::kTf32,
+                                      "on a GPU: products with operands rounded to 10 bits (tolerance 5e-3)");
+  CLI::Option* const fp16 =
+      precision("--fp16", Precision::kFloat16,
+                "on a GPU: float32 weights and activations held as float16 (tolerance 5e-3)");
+  CLI::Option* const bf16 =
+      precision("--bf16", Precision::kBfloat16, "the same as bfloat16 (tolerance 2e-2)");
+  fp16->excludes(tf32);
+  bf16->excludes(tf32)->excludes(fp16);
   command.add_option("--threads", options.threads, "threads on the CPU; 0: one a core")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")

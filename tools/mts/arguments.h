@@ -8,6 +8,7 @@
 #include <mts/graph.h>
 #include <mts/recover.h>
 #include <mts/stitch.h>
+#include <mts/verify.h>
 
 #include <cstdint>
 #include <map>
@@ -54,7 +55,10 @@ Result<T> in_file(Result<T> result, const Model& model) {
   return tl::unexpected(std::move(error));
 }
 
-// --device, --threads.
+// Makes the check one of the executor's precision: originals in float32, and the precision's tolerance.
+void set_precision(VerifyOptions& verify, const ExecutorOptions& executor);
+
+// --device, --threads, --tf32, --fp16, --bf16.
 void add_executor_flags(CLI::App& command, ExecutorOptions& options);
 // --target, with the names of the device profiles.
 void add_target_flag(CLI::App& command, std::string& target);

@@ -4,12 +4,15 @@
 #include "check/mapping.h"
 #include "command.h"
 #include "competitors.h"
+#include "plan/profile.h"
 #include "progress.h"
 
 #include <mts/bench.h>
 #include <mts/device_session.h>
 #include <mts/model_io.h>
 
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 
@@ -28,6 +31,7 @@ struct Flags {
   bool json = false;
   bool csv = false;
   std::string profile;
+  std::string target;
 };
 
 // A file that was planned for another kind of device than it runs on.
@@ -71,6 +75,38 @@ Result<void> write_trace(const Competition& competition, const std::string& path
       path, trace.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
+bool is_known_profile(std::string_view name) {
+  return std::ranges::find(profile_names(), name) != profile_names().end();
+}
+
+// Whose figures the roofline has: those of the GPU by its name, of a CPU by what the model was stitched for,
+// or by its instructions.
+std::string roofline_target(const Flags& flags, const std::string& target, Session& session) {
+  if (!flags.target.empty()) return flags.target;
+  if (DeviceSession* const device = as_device(session)) {
+    std::string name = device->device_name();
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const std::string_view known : profile_names())
+      if (name.find(known) != std::string::npos) return std::string(known);
+    return is_known_profile(target) && !target.starts_with("cpu") ? target : "generic-gpu";
+  }
+  if (is_known_profile(target) && target.starts_with("cpu")) return target;
+  return __builtin_cpu_supports("avx512f") != 0 ? "cpu-avx512" : "cpu-avx2";
+}
+
+Result<void> add_roofline(BenchReport& report, const Flags& flags, const Competition& competition,
+                          const std::string& target) {
+  const Competitor& fused = competition.competitors().front();
+  BenchRow& row = report.rows.front();
+  if (!row.error.empty() || fused.sessions.size() != 1) return {};
+  Result<Roofline> roofline = measure_roofline(fused, roofline_target(flags, target, *fused.sessions.front()),
+                                               flags.competition.executor, row.latency_ms.p50);
+  if (roofline) row.roofline = std::move(*roofline);
+  if (!roofline && roofline.error().code != ErrorCode::kUnsupported) return tl::unexpected(roofline.error());
+  return {};
+}
+
 Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(flags.competition.dims, parse_dims(flags.dims));
   MTS_ASSIGN(flags.competition.ranges, parse_ranges(flags.ranges));
@@ -78,6 +114,7 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   if (flags.min_speedup > 0 && arguments.empty()) {
     return fail(ErrorCode::kUsage, "--min-speedup needs the originals: --against");
   }
+  if (!flags.target.empty()) MTS_TRY(load_profile(flags.target));
   MTS_ASSIGN(const Model fused, load_model(flags.fused, "fused"));
   MTS_ASSIGN(const std::vector<Model> originals, load_models(arguments, invocation));
   const std::string* const target = check::find_metadata(fused.metadata, "mts.target");
@@ -90,9 +127,16 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   const bool on_device = flags.competition.executor.device == "cuda";
   MTS_ASSIGN(BenchReport report,
              (on_device ? bench_on_device : bench)(competition.competitors(), flags.bench));
+  MTS_TRY(add_roofline(report, flags, competition, target != nullptr ? *target : ""));
   if (!flags.profile.empty()) MTS_TRY(write_trace(competition, flags.profile));
   report.context = bench_context(flags.competition.executor);
   report.context.target = target != nullptr ? *target : "";
+  if (flags.competition.executor.precision != Precision::kStrict) {
+    VerifyOptions check;
+    set_precision(check, flags.competition.executor);
+    report.context.precision = name_of(flags.competition.executor.precision);
+    report.context.tolerance = check.tolerance;
+  }
   MTS_ASSIGN(const bool passed, is_fast_enough(report, flags.min_speedup));
   std::string text = flags.json ? to_json(report) : flags.csv ? to_csv(report) : to_table(report);
   if (!text.ends_with('\n')) text += '\n';
@@ -129,6 +173,10 @@ void add_bench(CLI::App& program, Invocation& invocation) {
   command->add_flag("--cold", flags->bench.cold, "on a GPU: also with cold caches");
   command->add_option("--profile", flags->profile, "write the time of each step of MODEL as a Chrome trace")
       ->type_name("FILE.json");
+  command
+      ->add_option("--target", flags->target,
+                   "the device whose roofline counts: a profile's name or file; by default the one at hand")
+      ->type_name("NAME|FILE.json");
   add_dim_flag(*command, flags->dims, "1 by default");
   add_input_flags(*command, flags->ranges, flags->competition.inputs_directory, flags->competition.seed);
   add_executor_flags(*command, flags->competition.executor);

@@ -1,5 +1,6 @@
 #include "competitors.h"
 
+#include "arguments.h"
 #include "base/log.h"
 #include "check/pairing.h"
 #include "plan/profile.h"
@@ -55,6 +56,7 @@ bool computes_the_same(const Model& fused, const std::vector<Model>& originals,
   verify_options.ranges = options.ranges;
   verify_options.inputs_directory = options.inputs_directory;
   verify_options.seed = options.seed;
+  set_precision(verify_options, options.executor);
   const auto sessions = [&](const Model& model) { return create_session(model, options.executor); };
   const Result<VerifyReport> report = verify(fused, originals, sessions, verify_options);
   if (!report) {

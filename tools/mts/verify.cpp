@@ -102,6 +102,7 @@ Result<Outcome> run(Flags& flags, const Invocation& invocation) {
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.originals, invocation));
   MTS_ASSIGN(const Model fused, load_model(flags.fused, "fused"));
   MTS_ASSIGN(const std::vector<Model> originals, load_models(arguments, invocation));
+  set_precision(flags.verify, flags.executor);
   Progress progress("running", invocation.quiet);
   const auto sessions = [&](const Model& model) {
     return in_file(create_session(model, flags.executor), model);

@@ -78,8 +78,9 @@ class TwinKernel final : public Kernel {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(BackendParts parts, Math math)
+  CudaBackend(BackendParts parts, Math math, DType held)
       : parts_(std::move(parts)),
+        held_(held),
         weights_(*parts_.runtime),
         lowering_(*parts_.libraries, *parts_.own, math) {}
 
@@ -119,6 +120,8 @@ class CudaBackend final : public Backend {
     return bind(plan, std::move(calls));
   }
 
+  bool mixes_small_floats() const override { return parts_.own->mixes_small_floats(); }
+  DType held_as() const override { return held_; }
   uint64_t weight_bytes() const override { return weights_.bytes(); }
   Result<void> check_run() override { return parts_.own->check_run(); }
   DeviceRuntime* runtime() override { return parts_.runtime.get(); }
@@ -148,14 +151,15 @@ class CudaBackend final : public Backend {
   }
 
   BackendParts parts_;
+  DType held_;
   Weights weights_;
   Lowering lowering_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(BackendParts parts, Math math) {
-  return std::make_unique<CudaBackend>(std::move(parts), math);
+std::unique_ptr<Backend> make_backend(BackendParts parts, Math math, DType held) {
+  return std::make_unique<CudaBackend>(std::move(parts), math, held);
 }
 
 }  // namespace mts::exec::cuda

@@ -17,6 +17,7 @@ struct BackendParts {
   std::unique_ptr<Libraries> libraries;
   std::unique_ptr<OwnKernels> own;
 };
-std::unique_ptr<Backend> make_backend(BackendParts parts, Math math);
+// `held`: float16 or bfloat16 to hold float32 models in 16 bits.
+std::unique_ptr<Backend> make_backend(BackendParts parts, Math math, DType held = DType::kFloat32);
 
 }  // namespace mts::exec::cuda

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <cublasLt.h>
 
@@ -60,7 +61,8 @@ class Product final : public PreparedCall {
  public:
   Product(const GemmCall& call, std::shared_ptr<Handle> handle) : call_(call), handle_(std::move(handle)) {}
 
-  cublasStatus_t prepare() {
+  // Takes the algorithm at `position` of the heuristics' list.
+  cublasStatus_t prepare(size_t position) {
     const bool float32 = call_.dtype == DType::kFloat32;
     const cublasComputeType_t compute =
         float32 && call_.math == Math::kFast ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -105,14 +107,16 @@ class Product final : public PreparedCall {
       status = cublasLtMatmulPreferenceSetAttribute(preference, attribute, &bytes, sizeof(bytes));
       if (status != CUBLAS_STATUS_SUCCESS) return status;
     }
-    cublasLtMatmulHeuristicResult_t found{};
+    std::vector<cublasLtMatmulHeuristicResult_t> found(position + 1);
     int count = 0;
     status = cublasLtMatmulAlgoGetHeuristic(handle_->handle, operation_.get(), b_.get(), a_.get(), d_.get(),
-                                            d_.get(), preference, 1, &found, &count);
+                                            d_.get(), preference, static_cast<int>(found.size()),
+                                            found.data(), &count);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
-    if (count == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
-    algorithm_ = found.algo;
-    workspace_ = found.workspaceSize;
+    if (static_cast<size_t>(count) <= position) return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (found[position].state != CUBLAS_STATUS_SUCCESS) return found[position].state;
+    algorithm_ = found[position].algo;
+    workspace_ = found[position].workspaceSize;
     return CUBLAS_STATUS_SUCCESS;
   }
 
@@ -176,11 +180,16 @@ class Product final : public PreparedCall {
 class Products final : public CublasLtProducts {
  public:
   explicit Products(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {}
-  Result<std::shared_ptr<PreparedCall>> build(const GemmCall& call) override {
-    auto product = std::make_shared<Product>(call, handle_);
-    if (const cublasStatus_t status = product->prepare(); status != CUBLAS_STATUS_SUCCESS)
-      return failed(call, status);
-    return product;
+  Result<std::vector<std::shared_ptr<PreparedCall>>> build(const GemmCall& call, size_t most) override {
+    std::vector<std::shared_ptr<PreparedCall>> products;
+    while (products.size() < most) {
+      auto product = std::make_shared<Product>(call, handle_);
+      const cublasStatus_t status = product->prepare(products.size());
+      if (status != CUBLAS_STATUS_SUCCESS && products.empty()) return failed(call, status);
+      if (status != CUBLAS_STATUS_SUCCESS) break;
+      products.push_back(std::move(product));
+    }
+    return products;
   }
 
  private:

@@ -6,14 +6,16 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace mts::exec::cuda {
 
 class CublasLtProducts {
  public:
   virtual ~CublasLtProducts() = default;
-  // kDevice where cuBLASLt has no algorithm.
-  virtual Result<std::shared_ptr<PreparedCall>> build(const GemmCall& call) = 0;
+  // The first `most` algorithms, in the order of cuBLASLt's heuristics; at least one. kDevice where it has
+  // none.
+  virtual Result<std::vector<std::shared_ptr<PreparedCall>>> build(const GemmCall& call, size_t most) = 0;
 };
 Result<std::unique_ptr<CublasLtProducts>> cublaslt_products();
 std::string cublaslt_version();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <cuda_runtime_api.h>
+#include <nvtx3/nvToolsExt.h>
 
 namespace mts::exec::cuda {
 namespace {
@@ -119,11 +120,12 @@ class CudaRuntime final : public DeviceRuntime {
     const cudaError_t error = cudaMalloc(&memory, std::max<uint64_t>(bytes, kAlignment));
     if (error == cudaErrorMemoryAllocation) {
       cudaGetLastError();
+      ran_out_ = true;
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
       return fail(ErrorCode::kDevice, "the GPU is out of memory: " + std::string(what) + " need " +
                                           size_text(bytes) + ", but " + size_text(free) + " of " +
-                                          size_text(total) + " are free: fewer models in one file would fit");
+                                          size_text(total) + " are free");
     }
     MTS_CUDA_TRY("memory cannot be had", error);
     // Zeros: the first launches, before anything was uploaded, find indices that are in range.
@@ -209,6 +211,13 @@ class CudaRuntime final : public DeviceRuntime {
     return {};
   }
 
+  bool ran_out() const override { return ran_out_; }
+
+  ProfilerRange range(const std::string& name) override {
+    nvtxRangePushA(name.c_str());
+    return ProfilerRange(this, [](void*) { nvtxRangePop(); });
+  }
+
   Result<DeviceMemory> memory() const override {
     size_t free = 0, total = 0;
     MTS_CUDA_TRY("the device does not tell its memory", cudaMemGetInfo(&free, &total));
@@ -245,6 +254,7 @@ class CudaRuntime final : public DeviceRuntime {
   Event begin_, end_;
   DeviceBlock flushed_;
   uint64_t flush_bytes_ = 0;
+  bool ran_out_ = false;
   void* staging_ = nullptr;
 };
 

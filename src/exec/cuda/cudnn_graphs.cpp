@@ -79,7 +79,7 @@ class Graphs final : public CudnnGraphs {
       : device_(std::move(device)), handle_(std::move(handle)) {}
 
   // conv, then the addend, the bias, the activation: the order in which cuDNN's ready-made kernels fuse them.
-  Result<std::shared_ptr<CudnnPlan>> build(const ConvCall& call) override {
+  Result<Plans> build(const ConvCall& call, size_t most) override {
     const auto graph = new_graph(call.dtype);
     const TensorPtr x = tensor(*graph, 1, call.x), w = tensor(*graph, 2, call.w);
     int64_t uid = 2;
@@ -102,10 +102,10 @@ class Graphs final : public CudnnGraphs {
       y = graph->pointwise(y, fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::RELU_FWD));
     }
     finish(*y, uid + 1, call.y);
-    return plan(graph, call.math == Math::kStrict, call.signature());
+    return plans(graph, call.math == Math::kStrict, most, call.signature());
   }
 
-  Result<std::shared_ptr<CudnnPlan>> build(const PoolCall& call) override {
+  Result<Plans> build(const PoolCall& call, size_t most) override {
     const auto graph = new_graph(call.dtype);
     const TensorPtr x = tensor(*graph, 1, call.x);
     const bool is_max = call.pooling == Pooling::kMax;
@@ -122,7 +122,7 @@ class Graphs final : public CudnnGraphs {
                .set_post_padding(call.pads_end)
                .set_generate_index(false));
     finish(*outputs[0], 2, call.y);
-    return plan(graph, false, call.signature());
+    return plans(graph, false, most, call.signature());
   }
 
  private:
@@ -147,9 +147,8 @@ class Graphs final : public CudnnGraphs {
     y.set_output(true).set_uid(uid).set_dim(dims).set_stride(strides_of(dims, kChannelsLast));
   }
 
-  // The first plan that can be built, in the order of cuDNN's heuristics.
-  Result<std::shared_ptr<CudnnPlan>> plan(const std::shared_ptr<fe::graph::Graph>& graph, bool strict,
-                                          const std::string& what) const {
+  Result<Plans> plans(const std::shared_ptr<fe::graph::Graph>& graph, bool strict, size_t most,
+                      const std::string& what) const {
     try {
       if (auto status = graph->validate(); status.is_bad()) return failed(what, status);
       if (auto status = graph->build_operation_graph(); status.is_bad()) return failed(what, status);
@@ -160,11 +159,13 @@ class Graphs final : public CudnnGraphs {
         graph->deselect_numeric_notes(
             {fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS});
       }
-      for (int64_t i = 0; i < graph->get_execution_plan_count(); ++i) {
+      Plans built;
+      for (int64_t i = 0; i < graph->get_execution_plan_count() && built.size() < most; ++i) {
         status = graph->build_plan_at_index(i);
-        if (status.is_good()) return std::make_shared<Plan>(graph, i, handle_);
+        if (status.is_good()) built.push_back(std::make_shared<Plan>(graph, i, handle_));
       }
-      return failed(what, status);
+      if (built.empty()) return failed(what, status);
+      return built;
     } catch (const std::exception& error) {
       return fail(ErrorCode::kDevice, std::string("cuDNN: ") + error.what());
     }

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace mts::exec::cuda {
 
@@ -20,8 +21,10 @@ class CudnnPlan : public PreparedCall {
 class CudnnGraphs {
  public:
   virtual ~CudnnGraphs() = default;
-  virtual Result<std::shared_ptr<CudnnPlan>> build(const ConvCall& call) = 0;
-  virtual Result<std::shared_ptr<CudnnPlan>> build(const PoolCall& call) = 0;
+  using Plans = std::vector<std::shared_ptr<CudnnPlan>>;
+  // The first `most` plans that can be built, in the order of cuDNN's heuristics; at least one.
+  virtual Result<Plans> build(const ConvCall& call, size_t most) = 0;
+  virtual Result<Plans> build(const PoolCall& call, size_t most) = 0;
 };
 
 // For the current device; plans can be enqueued.

@@ -14,14 +14,20 @@ bool is_present(const Step& step, size_t input) {
   return static_cast<int32_t>(input) < step.node_inputs && step.inputs[input] != kAbsent;
 }
 
+// All of the step's own operands are of one type that libraries know, and not empty.
 bool all_float(const ExecPlan& plan, const Step& step) {
+  const DType dtype = plan.value(step.outputs[0]).dtype;
+  if (dtype != DType::kFloat32 && dtype != DType::kFloat16 && dtype != DType::kBfloat16) return false;
   const auto is_float = [&](ValueIndex v) {
-    return v == kAbsent || (plan.value(v).is_static && plan.value(v).dtype == DType::kFloat32 &&
-                            element_count(plan.value(v).dims) > 0);
+    return v == kAbsent ||
+           (plan.value(v).is_static && plan.value(v).dtype == dtype && element_count(plan.value(v).dims) > 0);
   };
   return std::all_of(step.inputs.begin(), step.inputs.begin() + step.node_inputs, is_float) &&
          std::all_of(step.outputs.begin(), step.outputs.end(), is_float);
 }
+
+// 16-bit products are exact in float32: tensor cores lose nothing.
+Math math_for(DType dtype, Math float32) { return dtype == DType::kFloat32 ? float32 : Math::kFast; }
 
 // The end padding that makes floor((in + pads - reach) / stride) + 1 the output that ONNX wants.
 std::vector<int64_t> end_padding(const Window& w, const Dims& input) {
@@ -127,12 +133,14 @@ std::vector<LoweredCall> Lowering::lower_conv(const ExecPlan& plan, const Step& 
   const auto window = window_of(plan.graph->node(step.node), input, weight);
   if (!window) return {};
   const ValueIndex bias = is_present(step, 2) ? step.inputs[2] : epilogue->bias;
+  const DType dtype = plan.value(step.outputs[0]).dtype;
 
   if (is_pointwise(*window)) {
     // Channels-last, a 1x1 convolution is [pixels, C] x [K, C]^T; groups are columns of both.
     const int64_t groups = window->groups, channels = input[1], filters = output[1];
     GemmCall call;
-    call.math = math_;
+    call.dtype = dtype;
+    call.math = math_for(dtype, math_);
     call.batch = groups;
     call.rows = input[0] * pixels_of(input);
     call.columns = filters / groups;
@@ -160,7 +168,8 @@ std::vector<LoweredCall> Lowering::lower_conv(const ExecPlan& plan, const Step& 
   }
 
   ConvCall call;
-  call.math = math_;
+  call.dtype = dtype;
+  call.math = math_for(dtype, math_);
   call.x = input;
   call.w = weight;
   call.y = output;
@@ -198,7 +207,8 @@ std::vector<LoweredCall> Lowering::lower_gemm(const ExecPlan& plan, const Step& 
   const Product product = product_of(plan, step);
   const size_t last = product.c.size() - 1;
   GemmCall call;
-  call.math = math_;
+  call.dtype = plan.value(step.outputs[0]).dtype;
+  call.math = math_for(call.dtype, math_);
   call.rows = product.c[last - 1];
   call.columns = product.c[last];
   call.inner = product.a[last];
@@ -236,6 +246,7 @@ std::vector<LoweredCall> Lowering::lower_pool(const ExecPlan& plan, const Step& 
   const PlanValue &input = plan.value(step.inputs[0]), &output = plan.value(step.outputs[0]);
   const Node& node = plan.graph->node(step.node);
   PoolCall call;
+  call.dtype = output.dtype;
   call.x = input.dims;
   call.y = output.dims;
   if (step.op.starts_with("Global")) {

@@ -20,7 +20,8 @@ class OwnKernels {
   virtual bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                                 ValueIndex operand) const = 0;
   virtual Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) = 0;
-  virtual Result<void> check_run() { return {}; }  // see Backend
+  virtual Result<void> check_run() { return {}; }  // see Backend, also the next
+  virtual bool mixes_small_floats() const { return false; }
 };
 
 // An operand of a call: a value, the weight of a convolution (to be packed channels-last), or as many zeros

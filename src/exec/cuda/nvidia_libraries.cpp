@@ -5,14 +5,16 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace mts::exec::cuda {
 namespace {
 
 class NvidiaLibraries final : public Libraries {
  public:
-  NvidiaLibraries(std::unique_ptr<CudnnGraphs> graphs, std::unique_ptr<CublasLtProducts> products)
-      : graphs_(std::move(graphs)), products_(std::move(products)) {}
+  NvidiaLibraries(std::unique_ptr<CudnnGraphs> graphs, std::unique_ptr<CublasLtProducts> products,
+                  std::unique_ptr<Autotuner> autotuner)
+      : graphs_(std::move(graphs)), products_(std::move(products)), autotuner_(std::move(autotuner)) {}
 
   bool takes(const ConvCall& call) override { return prepare(call).has_value(); }
   bool takes(const PoolCall& call) override { return prepare(call).has_value(); }
@@ -26,27 +28,34 @@ class NvidiaLibraries final : public Libraries {
   template <class Call, class Library>
   PreparedResult cached(const Call& call, Library& library) {
     const auto [at, is_new] = prepared_.try_emplace(call.signature());
-    if (is_new) {
-      auto built = library.build(call);
-      if (built) {
-        at->second = PreparedResult(std::move(*built));
-      } else {
-        at->second = PreparedResult(tl::unexpected(built.error()));
-      }
-    }
+    if (is_new) at->second = prepare_new(call, library);
     return at->second;
   }
 
+  template <class Call, class Library>
+  PreparedResult prepare_new(const Call& call, Library& library) {
+    MTS_ASSIGN(const auto built, library.build(call, autotuner_ == nullptr ? 1 : kMostCandidates));
+    if (autotuner_ == nullptr) return built.front();
+    std::vector<Candidate> candidates;
+    for (size_t i = 0; i < built.size(); ++i) candidates.push_back({name_of(*built[i], i), built[i]});
+    return autotuner_->choose(call.signature(), candidates, operand_bytes(call));
+  }
+
+  static std::string name_of(const CudnnPlan& plan, size_t) { return plan.name(); }
+  static std::string name_of(const PreparedCall&, size_t i) { return "heuristic " + std::to_string(i); }
+
   std::unique_ptr<CudnnGraphs> graphs_;
   std::unique_ptr<CublasLtProducts> products_;
+  std::unique_ptr<Autotuner> autotuner_;
   std::map<std::string, PreparedResult> prepared_;
 };
 
 }  // namespace
 
 std::unique_ptr<Libraries> make_nvidia_libraries(std::unique_ptr<CudnnGraphs> graphs,
-                                                 std::unique_ptr<CublasLtProducts> products) {
-  return std::make_unique<NvidiaLibraries>(std::move(graphs), std::move(products));
+                                                 std::unique_ptr<CublasLtProducts> products,
+                                                 std::unique_ptr<Autotuner> autotuner) {
+  return std::make_unique<NvidiaLibraries>(std::move(graphs), std::move(products), std::move(autotuner));
 }
 
 }  // namespace mts::exec::cuda

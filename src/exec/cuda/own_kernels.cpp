@@ -84,6 +84,7 @@ class FamilyKernels final : public OwnKernels {
     MTS_ASSIGN(std::unique_ptr<Kernel> kernel, family->make(device_, plan, step));
     return std::make_unique<StreamKernel>(device_, std::move(kernel));
   }
+  bool mixes_small_floats() const override { return true; }
   Result<void> check_run() override {
     MTS_ASSIGN(const bool fault, device_.take_fault());
     if (fault) return fail(ErrorCode::kModel, "an index in the data is out of range (Gather, Scatter, ...)");

@@ -9,7 +9,7 @@ Result<DeviceBlock> Weights::channels_last(const ExecPlan& plan, ValueIndex cons
   const PlanValue& value = plan.value(constant);
   const bool reusable = value.id != kNoValue && plan.graph->value(value.id).is_constant();
   if (reusable) {
-    const auto found = packed_.find(value.id);
+    const auto found = packed_.find({value.id, value.dtype});
     if (found != packed_.end()) return found->second;
   }
   const Tensor& tensor = *plan.constants[static_cast<size_t>(value.constant)].tensor();
@@ -31,7 +31,7 @@ Result<DeviceBlock> Weights::channels_last(const ExecPlan& plan, ValueIndex cons
     MTS_TRY(runtime_.upload(block.get(), packed));
   }
   bytes_ += value.bytes;
-  if (reusable) packed_[value.id] = block;
+  if (reusable) packed_[{value.id, value.dtype}] = block;
   return block;
 }
 

@@ -5,7 +5,7 @@
 #include "exec/runtime.h"
 
 #include <map>
-#include <string>
+#include <utility>
 
 namespace mts::exec::cuda {
 
@@ -22,7 +22,7 @@ class Weights {
 
  private:
   DeviceRuntime& runtime_;
-  std::map<ValueId, DeviceBlock> packed_;
+  std::map<std::pair<ValueId, DType>, DeviceBlock> packed_;
   DeviceBlock zeros_;
   uint64_t zero_bytes_ = 0, bytes_ = 0;
 };

@@ -56,13 +56,15 @@ std::vector<Datum> inputs_of(const Model& model, const Json& entry, size_t bindi
 }
 
 // Equal to the reference for each choice of the symbolic dimensions, and on the host only what may be there.
-void check(const Model& model, const Json& entry, const std::string& what) {
+// `held`: in 16 bits, then within the tolerance.
+void check(const Model& model, const Json& entry, const std::string& what, DType held = DType::kFloat32,
+           double tolerance = 1e-4) {
   size_t bindings = 1;
   for (const auto& [symbol, choices] : entry["dims"].items()) bindings = std::max(bindings, choices.size());
   const auto reference = create_session(model, {.device = "ref", .threads = 1});
   ASSERT_TRUE(reference.has_value()) << reference.error().to_string();
   std::map<std::string, StepCounts> counts;
-  const auto session = make_shim_session(model, &counts);
+  const auto session = make_shim_session(model, &counts, held);
   ASSERT_TRUE(session.has_value()) << session.error().to_string();
   for (size_t binding = 0; binding < bindings; ++binding) {
     const std::vector<Datum> inputs = inputs_of(model, entry, binding);
@@ -73,15 +75,27 @@ void check(const Model& model, const Json& entry, const std::string& what) {
     ASSERT_EQ(expected->size(), actual->size()) << what;
     for (size_t i = 0; i < expected->size(); ++i) {
       expect_same((*expected)[i], (*actual)[i],
-                  what + " binding " + std::to_string(binding) + " output " + std::to_string(i));
+                  what + " binding " + std::to_string(binding) + " output " + std::to_string(i), tolerance);
     }
   }
-  for (const auto& [op, count] : counts) {
-    EXPECT_TRUE(count.only_cpu == 0 || is_only_on_cpu(op))
-        << "the CPU has a kernel that is missing here: " << op;
-    EXPECT_TRUE(count.host == 0 || may_run_on_host(op))
-        << op << " runs on the host, " << count.host << " times";
+  if (held == DType::kFloat32) expect_kernels(counts);  // else what is refused in 16 bits runs in float32
+}
+
+Stitched stitched_of(const Family& family, StitchOptions::Strategy strategy) {
+  std::vector<Model> models;
+  for (const Json& path : family.entry["models"]) {
+    const std::filesystem::path file = "models/" + path.get<std::string>();
+    auto model = load_model(file.string(), file.stem().string());
+    EXPECT_TRUE(model.has_value()) << model.error().to_string();
+    if (model) models.push_back(std::move(*model));
   }
+  StitchOptions options;
+  options.strategy = strategy;
+  for (const Json& name : family.entry["share_inputs"])
+    options.share_inputs.push_back(name.get<std::string>());
+  auto stitched = stitch(std::move(models), options);
+  EXPECT_TRUE(stitched.has_value()) << stitched.error().to_string();
+  return stitched ? std::move(*stitched) : Stitched{};
 }
 
 class CudaModels : public testing::TestWithParam<Family> {};
@@ -96,23 +110,19 @@ TEST_P(CudaModels, EachOfTheFamily) {
 }
 
 TEST_P(CudaModels, Stitched) {
-  const Json& entry = GetParam().entry;
-  for (StitchOptions::Strategy strategy :
-       {StitchOptions::Strategy::kStitch, StitchOptions::Strategy::kAuto}) {
-    std::vector<Model> models;
-    for (const Json& path : entry["models"]) {
-      const std::filesystem::path file = "models/" + path.get<std::string>();
-      auto model = load_model(file.string(), file.stem().string());
-      ASSERT_TRUE(model.has_value()) << model.error().to_string();
-      models.push_back(std::move(*model));
-    }
-    StitchOptions options;
-    options.strategy = strategy;
-    for (const Json& name : entry["share_inputs"]) options.share_inputs.push_back(name.get<std::string>());
-    const auto stitched = stitch(std::move(models), options);
-    ASSERT_TRUE(stitched.has_value()) << stitched.error().to_string();
-    check(stitched->model, entry, GetParam().name + " stitched");
-  }
+  for (const auto strategy : {StitchOptions::Strategy::kStitch, StitchOptions::Strategy::kAuto})
+    check(stitched_of(GetParam(), strategy).model, GetParam().entry, GetParam().name + " stitched");
+}
+
+TEST_P(CudaModels, StitchedAndHeldInSixteenBits) {
+  const Stitched stitched = stitched_of(GetParam(), StitchOptions::Strategy::kAuto);
+  const std::string& name = GetParam().name;
+  check(stitched.model, GetParam().entry, name + " in float16", DType::kFloat16, 5e-3);
+  // Rounding weights and activations to 8 bits alone brings these to 2.4 % and 2.7 %, above the 2 % of
+  // bfloat16: where that happens, `mts bench` says that the row is wrong.
+  const bool is_sensitive = name == "eight_heads" || name == "video";
+  check(stitched.model, GetParam().entry, name + " in bfloat16", DType::kBfloat16,
+        is_sensitive ? 3e-2 : 2e-2);
 }
 
 // ONNX's light model zoo (ResNet-50, DenseNet, Inception, ShuffleNet, ...): large to run here, so only their

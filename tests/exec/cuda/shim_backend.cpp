@@ -52,7 +52,7 @@ class CheckedKernel final : public Kernel {
 
 class ShimBackend final : public Backend {
  public:
-  explicit ShimBackend(std::map<std::string, StepCounts>* counts) : counts_(counts) {
+  ShimBackend(std::map<std::string, StepCounts>* counts, DType held) : counts_(counts), held_(held) {
     if (counts != nullptr) cpu_ = *make_cpu_backend();
   }
 
@@ -78,22 +78,25 @@ class ShimBackend final : public Backend {
     return std::make_unique<CheckedKernel>(device_, std::move(kernel), node);
   }
   uint64_t weight_bytes() const override { return 0; }
+  bool mixes_small_floats() const override { return true; }
+  DType held_as() const override { return held_; }
 
  private:
   HostDevice device_;
   std::map<std::string, StepCounts>* counts_;
+  DType held_;
   std::unique_ptr<Backend> cpu_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts) {
-  return std::make_unique<ShimBackend>(counts);
+std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts, DType held) {
+  return std::make_unique<ShimBackend>(counts, held);
 }
 
 Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
-                                                   std::map<std::string, StepCounts>* counts) {
-  return make_plan_session(model, make_shim_backend(counts), 1);
+                                                   std::map<std::string, StepCounts>* counts, DType held) {
+  return make_plan_session(model, make_shim_backend(counts, held), 1);
 }
 
 }  // namespace mts::exec::cuda

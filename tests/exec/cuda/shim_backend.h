@@ -29,9 +29,11 @@ inline bool is_only_on_cpu(std::string_view op) {
 }
 
 // Kernels read and write host memory. launch gives kModel for an index out of range. `counts`, by operator,
-// is added to as plans are made; it outlives the backend.
-std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts = nullptr);
+// is added to as plans are made; it outlives the backend. `held`: see Backend::held_as.
+std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts = nullptr,
+                                           DType held = DType::kFloat32);
 Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
-                                                   std::map<std::string, StepCounts>* counts = nullptr);
+                                                   std::map<std::string, StepCounts>* counts = nullptr,
+                                                   DType held = DType::kFloat32);
 
 }  // namespace mts::exec::cuda

@@ -5,6 +5,7 @@
 // Plans are compiled with libraries that cuDNN answers for, so layouts and fusion are those of the real
 // device. A signature is asked once.
 #include "exec/cuda/cudnn_graphs.h"
+#include "exec/cuda/own_kernels.h"
 #include "tests/exec/cuda_runtime/host_device.h"
 #include "tests/exec/cuda_runtime/plans.h"
 
@@ -18,6 +19,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,6 +32,7 @@ namespace fs = std::filesystem;
 struct Answers {
   int plans = 0, refusals = 0;
   std::map<std::string, int> engines;
+  std::map<DType, int> asked;
   std::vector<std::string> refused;
 };
 
@@ -50,16 +53,18 @@ class DevicelessLibraries final : public Libraries {
 
  private:
   bool ask(const ConvCall& call) {
+    ++answers_.asked[call.dtype];
     const auto [at, is_new] = known_.try_emplace(call.signature(), false);
     if (!is_new) return at->second;
-    const auto plan = graphs_->build(call);
-    at->second = plan.has_value();
-    if (plan) {
+    const auto plans = graphs_->build(call, 1);
+    at->second = plans.has_value();
+    if (plans) {
       ++answers_.plans;
-      ++answers_.engines[(*plan)->name().substr(0, (*plan)->name().find('_'))];
+      const std::string name = plans->front()->name();
+      ++answers_.engines[name.substr(0, name.find('_'))];
     } else {
       ++answers_.refusals;
-      answers_.refused.push_back(plan.error().message);
+      answers_.refused.push_back(plans.error().message);
     }
     return at->second;
   }
@@ -74,29 +79,41 @@ std::string h200() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::unique_ptr<Backend> backend_for(Answers& answers, Math math) {
+struct Mode {
+  const char* name;
+  Math math;
+  DType held;
+};
+constexpr Mode kModes[] = {{"FP32", Math::kStrict, DType::kFloat32},
+                           {"TF32", Math::kFast, DType::kFloat32},
+                           {"FP16", Math::kStrict, DType::kFloat16},
+                           {"BF16", Math::kStrict, DType::kBfloat16}};
+
+std::unique_ptr<Backend> backend_for(Answers& answers, const Mode& mode) {
   auto graphs = cudnn_graphs_without_device(h200());
   EXPECT_TRUE(graphs.has_value()) << graphs.error().to_string();
-  return make_backend({std::make_unique<HostRuntime>(),
-                       std::make_unique<DevicelessLibraries>(std::move(*graphs), answers), cpu_kernels()},
-                      math);
+  BackendParts parts;
+  parts.runtime = std::make_unique<HostRuntime>();
+  parts.libraries = std::make_unique<DevicelessLibraries>(std::move(*graphs), answers);
+  parts.own = std::move(*make_own_kernels(*parts.runtime));
+  return make_backend(std::move(parts), mode.math, mode.held);
 }
 
-// One cache for all tests of a mathematics.
+// One cache for all tests of a mode.
 struct Shared {
   Answers answers;
   std::unique_ptr<Backend> backend;
 };
-Shared& shared(Math math) {
-  static std::map<Math, Shared> all;
-  Shared& result = all[math];
-  if (result.backend == nullptr) result.backend = backend_for(result.answers, math);
+Shared& shared(const Mode& mode) {
+  static std::map<std::string, Shared> all;
+  Shared& result = all[mode.name];
+  if (result.backend == nullptr) result.backend = backend_for(result.answers, mode);
   return result;
 }
 
 void expect_plans(const Model& model, const std::vector<Datum>& inputs, const std::string& what) {
-  for (const Math math : {Math::kStrict, Math::kFast}) {
-    Shared& state = shared(math);
+  for (const Mode& mode : kModes) {
+    Shared& state = shared(mode);
     const size_t before = state.answers.refused.size();
     const auto plan = plan_for(model, inputs, *state.backend);
     // What no device of the executor runs has no graphs either.
@@ -106,7 +123,7 @@ void expect_plans(const Model& model, const std::vector<Datum>& inputs, const st
     }
     EXPECT_TRUE(plan.has_value()) << what << ": " << plan.error().to_string();
     for (size_t i = before; i < state.answers.refused.size(); ++i)
-      ADD_FAILURE() << what << ": " << state.answers.refused[i];
+      ADD_FAILURE() << what << " in " << mode.name << ": " << state.answers.refused[i];
   }
 }
 
@@ -124,14 +141,35 @@ TEST(Cudnn, FusesConvolutionAddendBiasAndReluInOneKernel) {
       call.dtype = dtype;
       call.math = math;
       if (dtype != DType::kFloat32 && math == Math::kStrict) continue;
-      const auto plan = (*graphs)->build(call);
-      ASSERT_TRUE(plan.has_value()) << plan.error().to_string();
-      EXPECT_THAT((*plan)->name(), testing::Not(testing::IsEmpty()));
-      EXPECT_FALSE((*plan)->enqueue({}, nullptr, nullptr).has_value()) << "there is no device to run on";
+      const auto plans = (*graphs)->build(call, 3);
+      ASSERT_TRUE(plans.has_value()) << plans.error().to_string();
+      std::set<std::string> names;  // by which an autotuner knows them again
+      for (const auto& plan : *plans) {
+        names.insert(plan->name());
+        EXPECT_THAT(plan->name(), testing::Not(testing::IsEmpty()));
+        EXPECT_FALSE(plan->enqueue({}, nullptr, nullptr).has_value()) << "there is no device to run on";
+      }
+      EXPECT_EQ(names.size(), plans->size());
+      EXPECT_GT(plans->size(), 1u) << "there is something to choose from";
     }
   }
   call.w = {64, 63, 3, 3};  // does not fit x
-  EXPECT_FALSE((*graphs)->build(call).has_value());
+  EXPECT_FALSE((*graphs)->build(call, 1).has_value());
+}
+
+TEST(Cudnn, IsAskedForTheTypeThatModelsAreHeldIn) {
+  const auto model = load_model("models/digits_heads/digit.onnx", "m");
+  ASSERT_TRUE(model.has_value()) << model.error().to_string();
+  for (const Mode& mode : kModes) {
+    Answers answers;
+    const auto backend = backend_for(answers, mode);
+    for (const Family& family : families()) {
+      if (family.name != "digits_heads") continue;
+      ASSERT_TRUE(plan_for(*model, inputs_of(*model, family, 0), *backend).has_value());
+    }
+    EXPECT_EQ(answers.asked.size(), 1u);
+    EXPECT_GT(answers.asked[mode.held], 0) << mode.name;
+  }
 }
 
 class Families : public testing::TestWithParam<Family> {};
@@ -187,10 +225,10 @@ TEST(Cudnn, LightZooModelsHavePlans) {
 class Summary : public testing::Environment {
  public:
   void TearDown() override {
-    for (const Math math : {Math::kStrict, Math::kFast}) {
-      const Answers& answers = shared(math).answers;
-      std::printf("%s: %d convolutions with a plan, %d without; engines:",
-                  math == Math::kStrict ? "FP32" : "TF32", answers.plans, answers.refusals);
+    for (const Mode& mode : kModes) {
+      const Answers& answers = shared(mode).answers;
+      std::printf("%s: %d convolutions with a plan, %d without; engines:", mode.name, answers.plans,
+                  answers.refusals);
       for (const auto& [engine, count] : answers.engines) std::printf(" %s x%d", engine.c_str(), count);
       std::printf("\n");
     }

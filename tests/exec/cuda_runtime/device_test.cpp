@@ -29,13 +29,14 @@ std::string refusal() {
   return text;
 }
 
-void expect_same_on_gpu(const Model& model, const std::vector<Datum>& inputs, const std::string& what) {
+void expect_same_on_gpu(const Model& model, const std::vector<Datum>& inputs, const std::string& what,
+                        Precision precision = Precision::kStrict, double tolerance = 1e-4) {
   auto reference = create_session(model, {.device = "ref"});
   ASSERT_TRUE(reference.has_value()) << reference.error().to_string();
   const auto expected = (*reference)->run(inputs);
   ASSERT_TRUE(expected.has_value()) << what << ": " << expected.error().to_string();
   for (const int streams : {1, 16}) {
-    auto session = create_session(model, {.device = "cuda"});
+    auto session = create_session(model, {.device = "cuda", .precision = precision});
     ASSERT_TRUE(session.has_value()) << session.error().to_string();
     as_device(**session)->set_max_streams(streams);
     for (int repeat = 0; repeat < 3; ++repeat) {
@@ -43,7 +44,7 @@ void expect_same_on_gpu(const Model& model, const std::vector<Datum>& inputs, co
       ASSERT_TRUE(actual.has_value()) << what << ": " << actual.error().to_string();
       ASSERT_EQ(expected->size(), actual->size());
       for (size_t i = 0; i < actual->size(); ++i)
-        expect_same((*expected)[i], (*actual)[i], what + " output " + std::to_string(i));
+        expect_same((*expected)[i], (*actual)[i], what + " output " + std::to_string(i), tolerance);
     }
   }
 }
@@ -57,6 +58,15 @@ TEST_P(GpuNodes, EqualTheReference) {
 }
 INSTANTIATE_TEST_SUITE_P(Gpu, GpuNodes, testing::ValuesIn(node_cases()));
 
+TEST_P(GpuNodes, AreNearTheReferenceInLessPrecision) {
+  if (!refusal().empty()) GTEST_SKIP() << refusal();
+  std::vector<Datum> inputs;
+  const Model model = model_of(GetParam(), inputs);
+  expect_same_on_gpu(model, inputs, to_string(GetParam()) + " tf32", Precision::kTf32, 5e-3);
+  expect_same_on_gpu(model, inputs, to_string(GetParam()) + " float16", Precision::kFloat16, 5e-3);
+  expect_same_on_gpu(model, inputs, to_string(GetParam()) + " bfloat16", Precision::kBfloat16, 2e-2);
+}
+
 class GpuFamilies : public testing::TestWithParam<Family> {};
 TEST_P(GpuFamilies, EqualTheReferenceAloneAndFused) {
   if (!refusal().empty()) GTEST_SKIP() << refusal();
@@ -68,6 +78,8 @@ TEST_P(GpuFamilies, EqualTheReferenceAloneAndFused) {
     originals.push_back(std::move(*model));
   }
   expect_same_on_gpu(originals[0], inputs_of(originals[0], family, 1), family.models[0]);
+  expect_same_on_gpu(originals[0], inputs_of(originals[0], family, 1), family.models[0] + " in float16",
+                     Precision::kFloat16, 5e-3);
   StitchOptions options;
   options.share_inputs = family.share_inputs;
   auto fused = stitch(std::move(originals), options);

@@ -3,6 +3,7 @@
 #include "exec/cpu/backend.h"
 #include "exec/cuda/copies.h"
 #include "exec/cuda/own_kernels.h"
+#include "ref/formats.h"
 
 #include <algorithm>
 #include <cmath>
@@ -95,17 +96,37 @@ struct Axes {  // depth, height, width
       : d(list.size() == 3 ? list[0] : depth), h(list[list.size() - 2]), w(list.back()) {}
 };
 
-float* floats(std::byte* p) { return reinterpret_cast<float*>(p); }
+// Numbers of a call's type, read and written one at a time; null where there are none.
+class Numbers {
+ public:
+  Numbers(std::byte* data, DType dtype) : data_(data), dtype_(dtype) {}
+  explicit operator bool() const { return data_ != nullptr; }
+  float operator[](int64_t i) const {
+    if (dtype_ == DType::kFloat32) return reinterpret_cast<const float*>(data_)[i];
+    return ref::decode_float(dtype_, reinterpret_cast<const uint16_t*>(data_)[i]);
+  }
+  void set(int64_t i, float value) const {
+    if (dtype_ == DType::kFloat32) {
+      reinterpret_cast<float*>(data_)[i] = value;
+    } else {
+      reinterpret_cast<uint16_t*>(data_)[i] = static_cast<uint16_t>(ref::encode_float(dtype_, value, false));
+    }
+  }
+
+ private:
+  std::byte* data_;
+  DType dtype_;
+};
 
 void convolve(const ConvCall& call, std::span<std::byte* const> operands) {
   const Image x(call.x), w(call.w), y(call.y);
   const Axes stride(call.strides, 1), dilation(call.dilations, 1), pad(call.pads_begin, 0);
   size_t next = 2;
-  const float* const input = floats(operands[0]);
-  const float* const weight = floats(operands[1]);
-  const float* const addend = call.addend ? floats(operands[next++]) : nullptr;
-  const float* const bias = call.bias ? floats(operands[next++]) : nullptr;
-  float* const output = floats(operands[next]);
+  const Numbers input(operands[0], call.dtype);
+  const Numbers weight(operands[1], call.dtype);
+  const Numbers addend(call.addend ? operands[next++] : nullptr, call.dtype);
+  const Numbers bias(call.bias ? operands[next++] : nullptr, call.dtype);
+  const Numbers output(operands[next], call.dtype);
   const int64_t per_group = y.c / call.groups;
   for (int64_t n = 0; n < y.n; ++n)
     for (int64_t od = 0; od < y.d; ++od)
@@ -126,19 +147,19 @@ void convolve(const ConvCall& call, std::span<std::byte* const> operands) {
                 }
             const int64_t at = y.at(n, k, od, oh, ow);
             auto value = static_cast<float>(sum);
-            if (addend != nullptr) value += addend[at];
-            if (bias != nullptr) value += bias[k];
-            output[at] = activate(call.activation, value);
+            if (addend) value += addend[at];
+            if (bias) value += bias[k];
+            output.set(at, activate(call.activation, value));
           }
 }
 
 void multiply(const GemmCall& call, std::span<std::byte* const> operands) {
   size_t next = 2;
-  const float* const a = floats(operands[0]);
-  const float* const b = floats(operands[1]);
-  const float* const addend = call.addend ? floats(operands[next++]) : nullptr;
-  const float* const bias = call.bias ? floats(operands[next++]) : nullptr;
-  float* const d = floats(operands[next]);
+  const Numbers a(operands[0], call.dtype);
+  const Numbers b(operands[1], call.dtype);
+  const Numbers addend(call.addend ? operands[next++] : nullptr, call.dtype);
+  const Numbers bias(call.bias ? operands[next++] : nullptr, call.dtype);
+  const Numbers d(operands[next], call.dtype);
   for (int64_t m = 0; m < call.batch; ++m)
     for (int64_t i = 0; i < call.rows; ++i)
       for (int64_t j = 0; j < call.columns; ++j) {
@@ -150,17 +171,17 @@ void multiply(const GemmCall& call, std::span<std::byte* const> operands) {
         }
         const int64_t at = m * call.stride_d + i * call.ldd + j;
         float value = call.alpha * static_cast<float>(sum);
-        if (addend != nullptr) value += addend[at];
-        if (bias != nullptr) value += bias[m * call.stride_bias + j];
-        d[at] = activate(call.activation, value);
+        if (addend) value += addend[at];
+        if (bias) value += bias[m * call.stride_bias + j];
+        d.set(at, activate(call.activation, value));
       }
 }
 
 void pool(const PoolCall& call, std::span<std::byte* const> operands) {
   const Image x(call.x), y(call.y);
   const Axes stride(call.strides, 1), pad(call.pads_begin, 0), kernel(call.kernel, 1);
-  const float* const input = floats(operands[0]);
-  float* const output = floats(operands[1]);
+  const Numbers input(operands[0], call.dtype);
+  const Numbers output(operands[1], call.dtype);
   for (int64_t n = 0; n < y.n; ++n)
     for (int64_t od = 0; od < y.d; ++od)
       for (int64_t oh = 0; oh < y.h; ++oh)
@@ -181,9 +202,9 @@ void pool(const PoolCall& call, std::span<std::byte* const> operands) {
                   ++count;
                 }
             if (call.pooling == Pooling::kAveragePadded) count = kernel.d * kernel.h * kernel.w;
-            output[y.at(n, c, od, oh, ow)] = call.pooling == Pooling::kMax
-                                                 ? largest
-                                                 : static_cast<float>(sum / static_cast<double>(count));
+            output.set(y.at(n, c, od, oh, ow), call.pooling == Pooling::kMax
+                                                   ? largest
+                                                   : static_cast<float>(sum / static_cast<double>(count)));
           }
 }
 
@@ -213,8 +234,10 @@ class CpuKernels final : public OwnKernels {
 }  // namespace
 
 Result<DeviceBlock> HostRuntime::allocate(uint64_t bytes, std::string_view what) {
-  if (bytes > capacity_ - used_)
+  if (bytes > capacity_ - used_) {
+    ran_out_ = true;
     return fail(ErrorCode::kDevice, "out of memory: " + std::string(what) + " need " + std::to_string(bytes));
+  }
   used_ += bytes;
   const uint64_t rounded = std::max<uint64_t>(256, (bytes + 255) / 256 * 256);
   auto* const memory = static_cast<std::byte*>(std::aligned_alloc(256, rounded));
@@ -238,8 +261,14 @@ Result<std::unique_ptr<Recording>> HostRuntime::record(std::span<const Command> 
                                          launch, random_);
 }
 
+ProfilerRange HostRuntime::range(const std::string& name) {
+  trace_.push_back("+" + name);
+  return ProfilerRange(this, [this](void*) { trace_.emplace_back("-"); });
+}
+
 Result<double> HostRuntime::time(const std::function<Result<void>()>& work) {
   MTS_TRY(work());
+  trace_.emplace_back("replay");
   return 1.0;
 }
 
@@ -250,12 +279,12 @@ PreparedResult HostLibraries::prepare(const CopyCall& call) { return prepare_cop
 
 std::unique_ptr<OwnKernels> cpu_kernels() { return std::make_unique<CpuKernels>(*make_cpu_backend()); }
 
-std::unique_ptr<Backend> host_backend(unsigned seed, std::set<std::string> refused, bool own) {
+std::unique_ptr<Backend> host_backend(unsigned seed, std::set<std::string> refused, bool own, DType held) {
   BackendParts parts;
   parts.runtime = std::make_unique<HostRuntime>(seed);
   parts.libraries = std::make_unique<HostLibraries>(std::move(refused));
   parts.own = own ? std::move(*make_own_kernels(*parts.runtime)) : cpu_kernels();
-  return make_backend(std::move(parts), Math::kStrict);
+  return make_backend(std::move(parts), Math::kStrict, held);
 }
 
 }  // namespace mts::exec::cuda

@@ -15,6 +15,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace mts::exec::cuda {
 
@@ -34,10 +35,16 @@ class HostRuntime final : public DeviceRuntime {
   Result<double> time(const std::function<Result<void>()>& work) override;
   Result<void> flush_caches() override { return {}; }
   Result<DeviceMemory> memory() const override { return DeviceMemory{capacity_ - used_, capacity_}; }
+  bool ran_out() const override { return ran_out_; }
+  ProfilerRange range(const std::string& name) override;
+  // "+name" where one began, "-" where it ended, "replay" for what ran.
+  const std::vector<std::string>& trace() const { return trace_; }
 
  private:
   std::mt19937 random_;
   uint64_t capacity_, used_ = 0;
+  bool ran_out_ = false;
+  std::vector<std::string> trace_;
 };
 
 // Plain loops. `refused`: signatures' beginnings ("conv", "pool", "gemm") that it says it has no plan for;
@@ -61,6 +68,7 @@ class HostLibraries final : public Libraries {
 std::unique_ptr<OwnKernels> cpu_kernels();
 
 // `own`: mts's CUDA kernels, run on the host by the shim, instead of the CPU backend's.
-std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {}, bool own = true);
+std::unique_ptr<Backend> host_backend(unsigned seed = 1, std::set<std::string> refused = {}, bool own = true,
+                                      DType held = DType::kFloat32);
 
 }  // namespace mts::exec::cuda
