@@ -112,6 +112,10 @@ void PlanInstance::drop_unread_constants() {
   }
 }
 
+uint64_t PlanInstance::arena_lower_bound() const {
+  return arena_bytes() - plan_.arena_bytes + plan_.arena_lower_bound;
+}
+
 uint64_t PlanInstance::arena_bytes() const {
   uint64_t bytes = plan_.arena_bytes;
   for (int32_t root : output_roots_) bytes += plan_.roots[static_cast<size_t>(root)].bytes;

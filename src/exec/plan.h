@@ -90,8 +90,9 @@ struct ExecPlan {
   std::vector<std::string> layouts = {"row-major"};
   uint64_t part_alignment = 1;  // bytes: parts of a block that begin elsewhere are copied; set by lay_out
   uint64_t arena_bytes = 0;
-  int32_t datum_slots = 0;   // kHost roots
-  int32_t output_slots = 0;  // kOutput roots
+  uint64_t arena_lower_bound = 0;  // what the busiest step has in use of it
+  int32_t datum_slots = 0;         // kHost roots
+  int32_t output_slots = 0;        // kOutput roots
 
   const PlanValue& value(ValueIndex i) const { return values[static_cast<size_t>(i)]; }
   PlanValue& value(ValueIndex i) { return values[static_cast<size_t>(i)]; }
