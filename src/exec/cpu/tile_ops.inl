@@ -353,11 +353,58 @@ void quantise_of(unsigned char* out, const float* x, long n, float scale, float 
   }
 }
 
+// exp of what is not above 0: exp_of without what large numbers need. NaN stays.
+typedef int IntVector __attribute__((vector_size(64)));
+inline void exp_below(Vector& x) {
+  const Vector low = Vector{} - 87.33f, magic = Vector{} + 12582912.f;
+  const auto flushed = x < low;
+  const Vector c = flushed ? low : x;
+  const Vector t = c * 1.44269504f + magic;  // its last bits are the nearest whole number
+  const Vector n = t - magic;
+  const Vector r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vector p = Vector{} + 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  const Vector y = p * (Vector)(((IntVector)t << 23) + 0x3f800000);
+  x = flushed ? Vector{} : y;
+}
+
 void softmax_of(float* out, const float* x, long n) {
   const float top = max_of(x, n);
-  each_wide(out, x, n, [top](float v) { return exp_of(v - top); });
-  const float inverse = 1.f / sum_of(out, n);
-  for (long i = 0; i < n; ++i) out[i] *= inverse;
+  Vector total[2] = {};
+  long i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int k = 0; k < 2; ++k) {
+      Vector v = at(x + i + k * kLanes) - top;
+      exp_below(v);
+      total[k] += v;
+      at(out + i + k * kLanes) = v;
+    }
+  }
+  for (; i < n; i += kLanes) {
+    Vector v;
+    if (i + kLanes <= n) {
+      v = at(x + i);
+    } else {
+      load_some(v, x + i, n - i, -__builtin_inff());  // which adds nothing
+    }
+    v -= top;
+    exp_below(v);
+    total[0] += v;
+    if (i + kLanes <= n) {
+      at(out + i) = v;
+    } else {
+      store_some(out + i, v, n - i);
+    }
+  }
+  total[0] += total[1];
+  across(total[0], [](Vector& sum, const Vector& v) { sum += v; });
+  const float inverse = 1.f / total[0][0];
+  for (long j = 0; j < n; ++j) out[j] *= inverse;
 }
 
 void normalise_of(float* out, const float* x, const float* scale, const float* bias, long n, float mean,
@@ -481,23 +528,26 @@ void pack_rows_of(float* packed, const float* x, long leading, long columns, lon
 template <int kRows, int kPanels>
 inline void product_block(float* c, long c_leading, const float* a, long a_leading, const float* packed,
                           long columns, long k) {
-  Vector sum[kRows][kPanels] = {};
+  Vector sum[kRows][kPanels];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = Vector{};
+  }
   for (long i = 0; i < k; ++i) {
     for (int p = 0; p < kPanels; ++p) {
       const Vector b = at(packed + (p * k + i) * 16);
       for (int r = 0; r < kRows; ++r) sum[r][p] += a[r * a_leading + i] * b;
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int p = 0; p < kPanels; ++p) {
-      float* const to = c + r * c_leading + p * kLanes;
-      const long rest = columns - p * kLanes;
-      if (rest >= kLanes) {
-        at(to) = sum[r][p];
-      } else {
-        store_some(to, sum[r][p], rest);
-      }
+  if (columns >= kPanels * kLanes) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int p = 0; p < kPanels; ++p) at(c + r * c_leading + p * kLanes) = sum[r][p];
     }
+    return;
+  }
+  // All panels but the last are whole.
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p + 1 < kPanels; ++p) at(c + r * c_leading + p * kLanes) = sum[r][p];
+    store_some(c + r * c_leading + (kPanels - 1) * kLanes, sum[r][kPanels - 1], columns - (kPanels - 1) * kLanes);
   }
 }
 
@@ -534,8 +584,7 @@ void softmax_rows_of(float* x, long rows, long n) {
   }
   // A row is one vector.
   for (long r = 0; r < rows; ++r, x += n) {
-    alignas(64) float e[kLanes];
-    Vector& v = at(e);
+    Vector v;
     if (n == kLanes) {
       v = at(x);
     } else {
@@ -544,7 +593,8 @@ void softmax_rows_of(float* x, long rows, long n) {
     Vector t = v;
     across(t, [](Vector& total, const Vector& w) { total = ((w > total) | (w != w)) ? w : total; });
     const float top = t[0];
-    for (int l = 0; l < kLanes; ++l) e[l] = exp_of(e[l] - top);
+    v -= top;
+    exp_below(v);
     t = v;
     across(t, [](Vector& total, const Vector& w) { total += w; });
     v *= 1.f / t[0];
