@@ -1,7 +1,6 @@
 // Attention as one step: which plans become it, and that it computes what the reference does.
 #include "exec/attention.h"
 
-#include "exec/cpu/tile_ops.h"
 #include "tests/exec/net.h"
 
 #include <algorithm>
