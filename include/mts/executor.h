@@ -32,10 +32,11 @@ struct ExecutorOptions {
   Precision precision = Precision::kStrict;
 };
 
-struct MemoryUse {         // bytes
-  uint64_t weights = 0;    // resident constants, packed copies included
-  uint64_t arena = 0;      // activations
-  uint64_t workspace = 0;  // scratch of kernels
+struct MemoryUse {                 // bytes
+  uint64_t weights = 0;            // resident constants, packed copies included
+  uint64_t arena = 0;              // activations
+  uint64_t workspace = 0;          // scratch of kernels
+  uint64_t arena_lower_bound = 0;  // what is in use of the arena at once; 0: not known
   uint64_t peak() const { return weights + arena + workspace; }
 };
 

@@ -30,6 +30,7 @@ MemoryUse memory_of(const Competitor& competitor) {
     const MemoryUse use = session->memory();
     total.weights += use.weights;
     total.arena += use.arena;
+    total.arena_lower_bound += use.arena_lower_bound;
     total.workspace += use.workspace;
   }
   return total;

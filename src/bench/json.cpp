@@ -66,6 +66,7 @@ Json to_object(const BenchRow& row) {
   json["throughput"] = row.throughput;
   json["memory"] = {{"weights", row.memory.weights},
                     {"arena", row.memory.arena},
+                    {"arena_lower_bound", row.memory.arena_lower_bound},
                     {"workspace", row.memory.workspace},
                     {"peak", row.memory.peak()}};
   json["speedup_vs_sequential"] =

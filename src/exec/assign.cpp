@@ -222,6 +222,7 @@ class MemoryAssigner {
     const Placement placement = place(blocks);
     for (size_t i = 0; i < owners.size(); ++i) plan_.roots[owners[i]].offset = placement.offsets[i];
     plan_.arena_bytes = placement.arena_bytes;
+    plan_.arena_lower_bound = lower_bound(blocks);
     plan_.output_slots = output_slots;
   }
 

@@ -1,8 +1,9 @@
 // What a device gives to the executor: three small tables.
 //   Backend: which work it takes, how it lays values out, and kernels prepared for the steps of one plan.
 //   Kernel:  one step, ready to run: no allocation, no decisions in launch.
-// A backend is asked in this order: accepts / accepts_epilogue while `compile` fuses, then lay_out once, then
-// (after the memory is planned) prepare once a step. Backends keep packed weights across plans, by ValueId.
+// A backend is asked in this order: accepts / accepts_epilogue / accepts_attention while `compile` fuses,
+// then lay_out once, then (after the memory is planned) prepare once a step. Backends keep packed weights
+// across plans, by ValueId.
 #pragma once
 
 #include "exec/bind.h"
@@ -45,6 +46,8 @@ class Backend {
   // if binary.
   virtual bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                                 ValueIndex operand) const = 0;
+  // Whether there is a kernel for this step of attention.h that is faster than the steps it stands for.
+  virtual bool accepts_attention(const ExecPlan&, const Step&) const { return false; }
   // Chooses layouts: sets layout and bytes of values and inserts Reorder steps. Graph outputs stay row-major.
   virtual Result<void> lay_out(ExecPlan& plan) = 0;
   virtual Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) = 0;

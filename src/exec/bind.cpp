@@ -1,9 +1,11 @@
 #include "exec/bind.h"
 
+#include "base/resident.h"
 #include "exec/host.h"
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace mts::exec {
@@ -33,9 +35,18 @@ class Binder {
   }
 
   Result<Binding> run(std::span<const InputType> inputs) {
+    std::optional<FileMappings> mappings;
     for (size_t i = 0; i < graph_.value_count(); ++i) {
       const Value& value = graph_.value(ValueId{static_cast<uint32_t>(i)});
-      if (value.is_constant()) facts_[i] = Fact::of(tensor_of(value.weight));
+      if (!value.is_constant()) continue;
+      Tensor tensor = tensor_of(value.weight);
+      const std::span<const std::byte> bytes = value.weight->bytes();
+      if (bytes.size() >= kWorthReleasing && tensor.data() != bytes.data()) {
+        // It was copied; it need not be held as pages of the file as well.
+        if (!mappings) mappings = FileMappings::of_this_process();
+        mappings->release(bytes);
+      }
+      facts_[i] = Fact::of(std::move(tensor));
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       const ValueId id = graph_.inputs()[i];

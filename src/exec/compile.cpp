@@ -1,5 +1,6 @@
 #include "exec/compile.h"
 
+#include "exec/attention.h"
 #include "exec/geometry.h"
 #include "exec/host.h"
 #include "exec/narrow.h"
@@ -299,6 +300,7 @@ Result<ExecPlan> compile(const Model& model, const Binding& binding, Backend& ba
     narrow_floats(plan, backend.held_as(), backend);
   }
   fuse(plan, backend);
+  fuse_attention(plan, backend);
   MTS_TRY(backend.lay_out(plan));
   assign_memory(plan);
   MTS_TRY(check_places(plan));

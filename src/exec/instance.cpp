@@ -1,6 +1,7 @@
 #include "exec/instance.h"
 
 #include "base/allocate.h"
+#include "base/resident.h"
 #include "exec/geometry.h"
 #include "exec/host.h"
 #include "exec/memory.h"
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -27,6 +29,46 @@ void detach(Datum& datum, const std::byte* begin, const std::byte* end) {
     for (Datum& element : map->values) detach(element, begin, end);
   }
 }
+
+// Constants that kernels have packed lie in memory twice. They are given up kernel by kernel, so that not all
+// of them are ever held twice: the plan's tensor, and, where it lies in a mapped file, the pages.
+class PackedOriginals {
+ public:
+  explicit PackedOriginals(ExecPlan& plan) : plan_(plan), uses_(plan.constants.size(), 0) {
+    for (const Step& step : plan.steps) {
+      for (ValueIndex v : step.inputs) count(v);
+      for (ValueIndex v : step.captures) count(v);
+    }
+    for (ValueIndex v : plan.outputs) count(v);
+  }
+
+  // `kernel` was made for the step.
+  void release(const Step& step, const Kernel& kernel) {
+    for (ValueIndex v : step.inputs) {
+      const int32_t constant = constant_of(v);
+      if (constant < 0 || kernel.reads(v) || --uses_[static_cast<size_t>(constant)] > 0) continue;
+      release(plan_.constants[static_cast<size_t>(constant)]);
+    }
+  }
+
+ private:
+  int32_t constant_of(ValueIndex v) const { return v == kAbsent ? -1 : plan_.value(v).constant; }
+  void count(ValueIndex v) {
+    if (constant_of(v) >= 0) ++uses_[static_cast<size_t>(constant_of(v))];
+  }
+  void release(Datum& constant) {
+    const Tensor* const tensor = constant.tensor();
+    if (tensor != nullptr && tensor->dtype() != DType::kString && tensor->byte_size() >= kWorthReleasing) {
+      if (!mappings_) mappings_ = FileMappings::of_this_process();
+      mappings_->release({tensor->data(), tensor->byte_size()});
+    }
+    constant = Datum();
+  }
+
+  ExecPlan& plan_;
+  std::vector<int32_t> uses_;  // by steps that may read the constant
+  std::optional<FileMappings> mappings_;
+};
 
 }  // namespace
 
@@ -51,10 +93,12 @@ Result<std::unique_ptr<PlanInstance>> PlanInstance::create(const Model& model, E
 
 Result<void> PlanInstance::prepare(Backend& backend) {
   kernels_.resize(plan_.steps.size());
+  PackedOriginals originals(plan_);
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     const Step& step = plan_.steps[i];
     if (step.kind != StepKind::kKernel && step.kind != StepKind::kReorder) continue;
     MTS_ASSIGN(kernels_[i], backend.prepare(plan_, step));
+    originals.release(step, *kernels_[i]);
     workspace_bytes_ = std::max(workspace_bytes_, kernels_[i]->workspace_bytes());
   }
   by_root_.resize(plan_.roots.size());
@@ -110,6 +154,10 @@ void PlanInstance::drop_unread_constants() {
       constant_bytes_ += tensor->byte_size();
     }
   }
+}
+
+uint64_t PlanInstance::arena_lower_bound() const {
+  return arena_bytes() - plan_.arena_bytes + plan_.arena_lower_bound;
 }
 
 uint64_t PlanInstance::arena_bytes() const {

@@ -31,6 +31,8 @@ class Instance {
   virtual Result<std::vector<Datum>> run(std::span<const Datum> inputs) = 0;
   virtual const ExecPlan& plan() const = 0;
   virtual uint64_t arena_bytes() const = 0;  // activations, output blocks included
+  // What the busiest step has in use of the arena, and the output blocks; 0: not known.
+  virtual uint64_t arena_lower_bound() const { return 0; }
   virtual uint64_t workspace_bytes() const = 0;
   virtual uint64_t resident_constant_bytes() const = 0;  // constants read as they are
 };
@@ -47,6 +49,7 @@ class PlanInstance final : public Instance {
   // Fills `seconds` with the time of each step from the next run on; null: no timing (the default).
   void profile(std::vector<double>* seconds) { step_seconds_ = seconds; }
   uint64_t arena_bytes() const override;
+  uint64_t arena_lower_bound() const override;
   uint64_t workspace_bytes() const override { return workspace_bytes_; }
   uint64_t resident_constant_bytes() const override { return constant_bytes_; }
 

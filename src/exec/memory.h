@@ -2,9 +2,11 @@
 //
 // In: blocks with a size and the interval of steps [first, last] during which each is in use.
 // Out: a byte offset for each, so that blocks whose intervals intersect never overlap, and the size of the
-// arena. Best fit over the blocks sorted by size (TVM's and TFLite's greedy-by-size): each block goes into
-// the smallest gap that holds it between the blocks placed already whose intervals intersect its own. O(n^2)
-// worst case. Preconditions: first <= last. Never fails; blocks of size 0 get offset 0.
+// arena. Best fit: blocks are placed one after another, each into the smallest gap that holds it between the
+// blocks placed already whose intervals intersect its own. Several orders are tried (by size, start, length,
+// area and by how crowded the arena is meanwhile), then the best one is changed step by step, until the arena
+// is as small as it can be or a bound on the work is reached. Deterministic. O(n^2) an order. Preconditions:
+// 0 <= first <= last. Never fails; blocks of size 0 get offset 0.
 #pragma once
 
 #include <cstdint>

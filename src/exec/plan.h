@@ -61,7 +61,7 @@ enum class StepKind : uint8_t {
 
 struct Step {
   StepKind kind = StepKind::kKernel;
-  std::string op;         // ONNX operator, "Elementwise" or "Reorder"
+  std::string op;         // ONNX operator, "Elementwise", "Reorder" or "mts.Attention"
   NodeId node = kNoNode;  // carries the attributes; kNoNode for those two
   std::vector<ValueIndex>
       inputs;  // node's inputs (kAbsent for absent ones), then the epilogue's operands 1, 2, ..., then parts
@@ -74,6 +74,7 @@ struct Step {
   int32_t adds_to = -1;
   Program program;            // Elementwise: the work; others: the epilogue (empty code: none)
   std::vector<NodeId> nodes;  // all nodes that run here, in order
+  std::vector<std::vector<int64_t>> strides;  // Attention: how its operands lie, see attention.h
   std::vector<ValueIndex>
       captures;  // kHost with subgraphs: outer values, one a capture of each body in order
 };
@@ -90,8 +91,9 @@ struct ExecPlan {
   std::vector<std::string> layouts = {"row-major"};
   uint64_t part_alignment = 1;  // bytes: parts of a block that begin elsewhere are copied; set by lay_out
   uint64_t arena_bytes = 0;
-  int32_t datum_slots = 0;   // kHost roots
-  int32_t output_slots = 0;  // kOutput roots
+  uint64_t arena_lower_bound = 0;  // what the busiest step has in use of it
+  int32_t datum_slots = 0;         // kHost roots
+  int32_t output_slots = 0;        // kOutput roots
 
   const PlanValue& value(ValueIndex i) const { return values[static_cast<size_t>(i)]; }
   PlanValue& value(ValueIndex i) { return values[static_cast<size_t>(i)]; }

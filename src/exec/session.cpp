@@ -102,6 +102,7 @@ class PlanSession final : public DeviceSession {
     const Instance& instance = *instances_.front().second;
     use.weights = backend_->weight_bytes() + instance.resident_constant_bytes();
     use.arena = instance.arena_bytes();
+    use.arena_lower_bound = instance.arena_lower_bound();
     use.workspace = instance.workspace_bytes();
     return use;
   }

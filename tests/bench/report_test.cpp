@@ -47,7 +47,7 @@ TEST(Report, JsonHasTheAgreedFields) {
   for (const char* field : {"p50", "p90", "p99", "min", "mean", "cv"})
     EXPECT_TRUE(fused["latency_ms"][field].is_number()) << field;
   EXPECT_EQ(fused["memory"]["peak"], 11'704'096);
-  for (const char* field : {"weights", "arena", "workspace"})
+  for (const char* field : {"weights", "arena", "arena_lower_bound", "workspace"})
     EXPECT_TRUE(fused["memory"][field].is_number_unsigned()) << field;
   EXPECT_TRUE(fused["throughput"].is_number());
   EXPECT_DOUBLE_EQ(fused["speedup_vs_sequential"].get<double>(), 3.09);

@@ -81,7 +81,7 @@ TEST(Memory, RandomIntervalsNeverOverlap) {
     const Placement placement = place(blocks);
     expect_no_overlap(blocks, placement);
     EXPECT_GE(placement.arena_bytes, lower_bound(blocks));
-    EXPECT_LE(static_cast<double>(placement.arena_bytes), 1.5 * static_cast<double>(lower_bound(blocks)));
+    EXPECT_LE(static_cast<double>(placement.arena_bytes), 1.1 * static_cast<double>(lower_bound(blocks)));
   }
 }
 

@@ -1,5 +1,7 @@
 #include "exec/cpu/backend.h"
 
+#include "exec/attention.h"
+#include "exec/cpu/attention.h"
 #include "exec/cpu/cast.h"
 #include "exec/cpu/dnnl.h"
 #include "exec/cpu/elementwise.h"
@@ -60,6 +62,10 @@ class CpuBackend final : public Backend {
            is_row_a_batch(plan, step, next, operand);
   }
 
+  bool accepts_attention(const ExecPlan& plan, const Step& step) const override {
+    return mts::exec::accepts_attention(plan, step);
+  }
+
   Result<void> lay_out(ExecPlan& plan) override {
     choose_layouts(device_, plan);
     return {};
@@ -68,6 +74,7 @@ class CpuBackend final : public Backend {
   Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) override {
     if (step.op == "Elementwise") return prepare_elementwise(plan, step);
     if (step.op == "Reorder") return make_reorder(device_, plan, step);
+    if (step.op == kAttention) return make_attention(plan, step);
     const Family* const family = family_of(plan, step);
     if (family == nullptr)
       return fail(ErrorCode::kInternal,

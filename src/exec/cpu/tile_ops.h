@@ -28,6 +28,15 @@ struct TileOps {
   // apart.
   void (*multiply_add)(float* c, int64_t leading, const float* a, const float* packed, int64_t m,
                        int64_t panels, int64_t k);
+  // The same panels, filled up with zeros, of columns that lie `leading` floats apart (x[column][k])...
+  void (*pack_columns)(float* packed, const float* x, int64_t leading, int64_t columns, int64_t k);
+  // ... or of rows (x[k][column]).
+  void (*pack_rows)(float* packed, const float* x, int64_t leading, int64_t columns, int64_t k);
+  // c[m x columns] = a[m x k] * packed; rows of a and c are so many floats apart.
+  void (*multiply)(float* c, int64_t c_leading, const float* a, int64_t a_leading, const float* packed,
+                   int64_t m, int64_t columns, int64_t k);
+  // `softmax` of rows that follow each other, in place.
+  void (*softmax_rows)(float* x, int64_t rows, int64_t n);
   // One sequence's step of a recurrent layer from its gates before their activations, `n` floats each.
   // Gates i, o, f, c: updates c, writes h.
   void (*lstm_cell)(float* h, float* c, const float* gates, int64_t n);

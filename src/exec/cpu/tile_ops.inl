@@ -276,6 +276,15 @@ constexpr TileOp kElementwise[] = {
 static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
               static_cast<unsigned long>(ElementOp::kLinear) + 1);
 
+// Every lane becomes the combination of all.
+template <class Combine>
+inline void across(Vector& t, Combine combine) {
+  combine(t, __builtin_shufflevector(t, t, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  combine(t, __builtin_shufflevector(t, t, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+  combine(t, __builtin_shufflevector(t, t, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
+  combine(t, __builtin_shufflevector(t, t, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
+}
+
 // combine(total, x) over the piece, by four running vectors, which hide the latency and are more exact than one
 // sum; what is left is filled up with `start`.
 template <class Combine>
@@ -295,12 +304,8 @@ inline float reduce(const float* x, long n, float start, Combine combine) {
   combine(total[0], total[1]);
   combine(total[2], total[3]);
   combine(total[0], total[2]);
-  Vector& t = total[0];
-  combine(t, __builtin_shufflevector(t, t, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-  combine(t, __builtin_shufflevector(t, t, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
-  combine(t, __builtin_shufflevector(t, t, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
-  combine(t, __builtin_shufflevector(t, t, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
-  return t[0];
+  across(total[0], combine);
+  return total[0][0];
 }
 
 float sum_of(const float* x, long n) {
@@ -348,11 +353,58 @@ void quantise_of(unsigned char* out, const float* x, long n, float scale, float 
   }
 }
 
+// exp of what is not above 0: exp_of without what large numbers need. NaN stays.
+typedef int IntVector __attribute__((vector_size(64)));
+inline void exp_below(Vector& x) {
+  const Vector low = Vector{} - 87.33f, magic = Vector{} + 12582912.f;
+  const auto flushed = x < low;
+  const Vector c = flushed ? low : x;
+  const Vector t = c * 1.44269504f + magic;  // its last bits are the nearest whole number
+  const Vector n = t - magic;
+  const Vector r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vector p = Vector{} + 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  const Vector y = p * (Vector)(((IntVector)t << 23) + 0x3f800000);
+  x = flushed ? Vector{} : y;
+}
+
 void softmax_of(float* out, const float* x, long n) {
   const float top = max_of(x, n);
-  each_wide(out, x, n, [top](float v) { return exp_of(v - top); });
-  const float inverse = 1.f / sum_of(out, n);
-  for (long i = 0; i < n; ++i) out[i] *= inverse;
+  Vector total[2] = {};
+  long i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int k = 0; k < 2; ++k) {
+      Vector v = at(x + i + k * kLanes) - top;
+      exp_below(v);
+      total[k] += v;
+      at(out + i + k * kLanes) = v;
+    }
+  }
+  for (; i < n; i += kLanes) {
+    Vector v;
+    if (i + kLanes <= n) {
+      v = at(x + i);
+    } else {
+      load_some(v, x + i, n - i, -__builtin_inff());  // which adds nothing
+    }
+    v -= top;
+    exp_below(v);
+    total[0] += v;
+    if (i + kLanes <= n) {
+      at(out + i) = v;
+    } else {
+      store_some(out + i, v, n - i);
+    }
+  }
+  total[0] += total[1];
+  across(total[0], [](Vector& sum, const Vector& v) { sum += v; });
+  const float inverse = 1.f / total[0][0];
+  for (long j = 0; j < n; ++j) out[j] *= inverse;
 }
 
 void normalise_of(float* out, const float* x, const float* scale, const float* bias, long n, float mean,
@@ -424,6 +476,136 @@ void multiply_add_of(float* c, long leading, const float* a, const float* packed
   for (; p < panels; ++p) multiply_panels<1>(c + p * 16, leading, a, packed + p * k * 16, m, k);
 }
 
+// Rows i and i + 8 alternate: four times over, 16 rows become their transpose.
+inline void shuffle_rows(Vector (&to)[16], const Vector (&from)[16]) {
+  for (int i = 0; i < 8; ++i) {
+    const Vector &a = from[i], &b = from[i + 8];
+    to[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    to[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  }
+}
+
+void pack_columns_of(float* packed, const float* x, long leading, long columns, long k) {
+  for (long first = 0; first < columns; first += kLanes) {
+    float* const panel = packed + first * k;
+    const long count = columns - first < kLanes ? columns - first : kLanes;
+    for (long i = 0; i < k; i += kLanes) {
+      const long length = k - i < kLanes ? k - i : kLanes;
+      Vector a[16] = {}, b[16];
+      for (long c = 0; c < count; ++c) {
+        const float* const from = x + (first + c) * leading + i;
+        if (length == kLanes) {
+          a[c] = at(from);
+        } else {
+          load_some(a[c], from, length, 0.f);
+        }
+      }
+      shuffle_rows(b, a);
+      shuffle_rows(a, b);
+      shuffle_rows(b, a);
+      shuffle_rows(a, b);
+      for (long l = 0; l < length; ++l) at(panel + (i + l) * kLanes) = a[l];
+    }
+  }
+}
+
+void pack_rows_of(float* packed, const float* x, long leading, long columns, long k) {
+  for (long first = 0; first < columns; first += kLanes) {
+    float* const panel = packed + first * k;
+    const long count = columns - first;
+    for (long i = 0; i < k; ++i) {
+      const float* const from = x + i * leading + first;
+      if (count >= kLanes) {
+        at(panel + i * kLanes) = at(from);
+      } else {
+        load_some(at(panel + i * kLanes), from, count, 0.f);
+      }
+    }
+  }
+}
+
+// `columns`: how many are stored.
+template <int kRows, int kPanels>
+inline void product_block(float* c, long c_leading, const float* a, long a_leading, const float* packed,
+                          long columns, long k) {
+  Vector sum[kRows][kPanels];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = Vector{};
+  }
+  for (long i = 0; i < k; ++i) {
+    for (int p = 0; p < kPanels; ++p) {
+      const Vector b = at(packed + (p * k + i) * 16);
+      for (int r = 0; r < kRows; ++r) sum[r][p] += a[r * a_leading + i] * b;
+    }
+  }
+  if (columns >= kPanels * kLanes) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int p = 0; p < kPanels; ++p) at(c + r * c_leading + p * kLanes) = sum[r][p];
+    }
+    return;
+  }
+  // All panels but the last are whole.
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p + 1 < kPanels; ++p) at(c + r * c_leading + p * kLanes) = sum[r][p];
+    store_some(c + r * c_leading + (kPanels - 1) * kLanes, sum[r][kPanels - 1], columns - (kPanels - 1) * kLanes);
+  }
+}
+
+template <int kPanels>
+inline void product_panels(float* c, long c_leading, const float* a, long a_leading, const float* packed,
+                           long m, long columns, long k) {
+  long r = 0;
+  for (; r + 4 <= m; r += 4)
+    product_block<4, kPanels>(c + r * c_leading, c_leading, a + r * a_leading, a_leading, packed, columns, k);
+  for (; r < m; ++r)
+    product_block<1, kPanels>(c + r * c_leading, c_leading, a + r * a_leading, a_leading, packed, columns, k);
+}
+
+void multiply_of(float* c, long c_leading, const float* a, long a_leading, const float* packed, long m,
+                 long columns, long k) {
+#if defined(__AVX512F__)
+  constexpr int kWide = 4;
+#else
+  constexpr int kWide = 1;  // as many as there are registers for
+#endif
+  long first = 0;
+  for (; first + (kWide - 1) * kLanes < columns; first += kWide * kLanes)
+    product_panels<kWide>(c + first, c_leading, a, a_leading, packed + first * k, m, columns - first, k);
+  for (; kWide > 1 && first + kLanes < columns; first += 2 * kLanes)
+    product_panels<2>(c + first, c_leading, a, a_leading, packed + first * k, m, columns - first, k);
+  for (; first < columns; first += kLanes)
+    product_panels<1>(c + first, c_leading, a, a_leading, packed + first * k, m, columns - first, k);
+}
+
+void softmax_rows_of(float* x, long rows, long n) {
+  if (n > kLanes) {
+    for (long r = 0; r < rows; ++r) softmax_of(x + r * n, x + r * n, n);
+    return;
+  }
+  // A row is one vector.
+  for (long r = 0; r < rows; ++r, x += n) {
+    Vector v;
+    if (n == kLanes) {
+      v = at(x);
+    } else {
+      load_some(v, x, n, -__builtin_inff());
+    }
+    Vector t = v;
+    across(t, [](Vector& total, const Vector& w) { total = ((w > total) | (w != w)) ? w : total; });
+    const float top = t[0];
+    v -= top;
+    exp_below(v);
+    t = v;
+    across(t, [](Vector& total, const Vector& w) { total += w; });
+    v *= 1.f / t[0];
+    if (n == kLanes) {
+      at(x) = v;
+    } else {
+      store_some(x, v, n);
+    }
+  }
+}
+
 // Calls cell(rows) for blocks of the rows, kLanes long; the last block works on copies. The first kWritten rows
 // are written.
 template <int kRows, int kWritten, class Cell>
@@ -491,7 +673,7 @@ void gru_cell_of(float* after, const float* before, const float* gates, const fl
 const TileOps& ops() {
   static constexpr TileOps kOps = {
       kElementwise,    sum_of,       sum_of_squares_of,  max_of,       min_of,       softmax_of,  normalise_of,
-      multiply_add_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
+      multiply_add_of, pack_columns_of, pack_rows_of, multiply_of, softmax_rows_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
       to_half_of};
   return kOps;
 }
