@@ -8,6 +8,7 @@
 #include <mts/version.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -220,6 +221,8 @@ Result<void> Layers::measure(uint32_t layer, double seconds) {
       log::debug("tuning: {} cannot be measured: {}", result_.layers[layer], measured.error().message);
       return {};
     }
+    const auto is_time = [](double one) { return std::isfinite(one) && one > 0; };
+    if (!std::ranges::all_of(*measured, is_time)) return {};
     for (size_t i = 0; i < texts.size(); ++i) known[texts[i]] = (*measured)[i];
     if (!file.empty())
       keep_cached(file, Json{{"schema_version", kSchemaVersion}, {"layer", key}, {"seconds", known}}.dump(

@@ -85,7 +85,8 @@ TEST(PlanJson, CarriesWhatWasMeasured) {
   one.plan = make_plan(one.program, CostModel(kLaunchBound), {.explain = true, .groups = kGroups});
   one.plan.columns[0].alternatives[0].measured = 77;
   one.plan.measured = {{.name = "apart", .measured = 9, .predicted = 8, .by_layers = 7}};
-  const std::string text = to_json(one.program, one.plan, {.target = "launch"});
+  const std::string text =
+      to_json(one.program, one.plan, {.target = "launch", .share_inputs = {"x"}, .partial = "full"});
   const auto recorded = parse_plan(text, "p.json");
   ASSERT_TRUE(recorded) << recorded.error().to_string();
   ASSERT_EQ(recorded->names.size(), one.plan.columns.size());
