@@ -28,10 +28,13 @@ struct Competitor {
 };
 
 struct BenchOptions {
-  double seconds = 3.0;                // time budget over all competitors, warm-up included
-  int min_iterations = 10;             // of each, whatever the budget
-  int max_iterations = 10'000;         // of each
-  bool cold = false;                   // on a device: also with cold caches
+  double seconds = 3.0;         // time budget over all competitors, warm-up included
+  int min_iterations = 10;      // of each, whatever the budget
+  int max_iterations = 10'000;  // of each
+  bool cold = false;            // on a device: also with cold caches
+  // On the CPU: as many other bytes are read before each run, outside its time, and then its inputs. It finds
+  // in the caches what a step of a network finds there whose weights take so many bytes.
+  uint64_t evicted_bytes = 0;
   std::function<double()> clock = {};  // seconds; empty: the steady clock of this machine
 };
 

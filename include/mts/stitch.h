@@ -18,10 +18,15 @@ namespace mts {
 
 // Measures models on a device, for plans that are chosen by measuring.
 struct Tuner {
-  // Seconds that a run of each takes, the models in turn.
-  std::function<Result<std::vector<double>>(std::span<const Model* const>)> measure;
-  std::string device;  // what results hold for: device, processor, threads, versions
-  std::string cache;   // a folder for results; empty: they are not kept
+  // Seconds that a run of each takes, the models in turn; about `seconds` are spent on each of them. Before
+  // each run as many other bytes as `evicted` pass through the caches, where the device can do that.
+  std::function<Result<std::vector<double>>(std::span<const Model* const>, double seconds, uint64_t evicted)>
+      measure;
+  std::string device;                   // what results hold for: device, processor, threads, versions, dims
+  std::string cache;                    // a folder for results; empty: they are not kept
+  std::map<std::string, int64_t> dims;  // sizes of dynamic dimensions that it measures with; others are 1
+  double budget = 120;            // seconds for all measuring: what is begun when they are gone is ended
+  std::function<double()> clock;  // seconds; empty: that of the machine
 };
 
 struct StitchOptions {
@@ -78,10 +83,14 @@ struct StitchReport {
     std::string strategy;     // once, batch, ..., apart
     std::string why;          // of the sets that are apart
     std::map<std::string, double> predicted_us;  // by strategy, where all its sets allow it
+    // The same with the measured price of each set that was measured; empty where none was.
+    std::map<std::string, double> measured_us;
   };
   struct Measured {  // by the tuner
     std::string plan;
     double latency_us = 0;
+    double predicted_us = 0;  // by the device profile alone
+    double by_layers_us = 0;  // with measured prices of layers in place of predicted ones
   };
   struct Predicted {  // by the cost model, for the target
     double latency_us_fused = 0;
@@ -125,6 +134,11 @@ struct Stitched {
   StitchReport report;
   std::string plan;  // JSON, to be replayed by StitchOptions::plan
 };
+
+// What a plan file says of itself, without the models: groups, predicted and measured latency, peak memory
+// and regions. `file` is for messages. kUsage when it is malformed, or carries no alternatives
+// (Stitched::plan does with StitchOptions::explain, and when it was tuned).
+Result<StitchReport> explain_plan(std::string_view plan, const std::string& file);
 
 // Canonicalises, finds what is shared, aligns, plans and stitches. kUsage for duplicate names, a bad
 // share_inputs entry or target, kModel for a model that cannot be brought to the common opset.

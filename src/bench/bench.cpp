@@ -5,7 +5,10 @@
 #include <mts/bench.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <span>
+#include <vector>
 
 namespace mts {
 namespace bench_detail {
@@ -63,6 +66,40 @@ bool run_once(const Competitor& competitor, std::string& error) {
   return true;
 }
 
+// Reads bytes, so that the caches hold them and less of anything else.
+class Reader {
+ public:
+  explicit Reader(uint64_t bytes) : others_(bytes / sizeof(uint64_t), 1) {}
+  void read_others() { read(std::as_bytes(std::span(others_))); }
+  void read(std::span<const std::byte> bytes) {
+    constexpr size_t kLine = 64;
+    for (size_t i = 0; i < bytes.size(); i += kLine) sum_ = sum_ + static_cast<unsigned>(bytes[i]);
+  }
+
+ private:
+  std::vector<uint64_t> others_;
+  volatile unsigned sum_ = 0;  // or nothing would be read
+};
+
+bench_detail::Samples sample_evicted(const std::vector<bench_detail::Task>& tasks,
+                                     const std::vector<Competitor>& competitors, const BenchOptions& options,
+                                     const bench_detail::Clock& clock) {
+  Reader reader(options.evicted_bytes);
+  std::vector<bench_detail::TimedTask> timed;
+  for (size_t i = 0; i < tasks.size(); ++i)
+    timed.push_back([&, i]() -> std::optional<double> {
+      reader.read_others();
+      for (const auto& inputs : competitors[i].inputs)
+        for (const Datum& input : inputs)
+          if (const Tensor* tensor = input.tensor(); tensor != nullptr && tensor->data() != nullptr)
+            reader.read({tensor->data(), tensor->byte_size()});
+      const double start = clock();
+      if (!tasks[i]()) return std::nullopt;
+      return clock() - start;
+    });
+  return bench_detail::sample_timed(timed, options, clock);
+}
+
 }  // namespace
 
 const BenchRow* BenchReport::find(std::string_view name) const {
@@ -97,8 +134,10 @@ Result<BenchReport> bench(const std::vector<Competitor>& competitors, const Benc
     tasks.push_back(
         [&, i] { return report.rows[i].error.empty() && run_once(competitors[i], report.rows[i].error); });
   }
-  const bench_detail::Samples samples =
-      bench_detail::sample(tasks, options, options.clock ? options.clock : bench_detail::steady_clock());
+  const bench_detail::Clock clock = options.clock ? options.clock : bench_detail::steady_clock();
+  const bench_detail::Samples samples = options.evicted_bytes > 0
+                                            ? sample_evicted(tasks, competitors, options, clock)
+                                            : bench_detail::sample(tasks, options, clock);
   for (size_t i = 0; i < competitors.size(); ++i) {
     BenchRow& row = report.rows[i];
     if (!row.error.empty()) continue;

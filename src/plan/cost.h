@@ -2,11 +2,14 @@
 // plans do not depend on the machine that makes them.
 #pragma once
 
+#include "plan/layer_figures.h"
 #include "plan/profile.h"
 #include "rules/lane.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 
 namespace mts {
 
@@ -30,6 +33,14 @@ class CostModel {
   explicit CostModel(const DeviceProfile& profile) : profile_(profile) {}
   // Where a run reads so many bytes of weights in all: before one is read again, all others have been.
   CostModel with_weights(double bytes) const;
+
+  // The same device with the prices of some layers as they were measured.
+  CostModel with(std::shared_ptr<const LayerFigures> figures) const {
+    CostModel corrected = *this;
+    corrected.figures_ = std::move(figures);
+    return corrected;
+  }
+  const LayerFigures* figures() const { return figures_.get(); }  // null: everything is predicted
 
   // Sizes with a symbol count as `kAssumedBatch` on the first axis and `kAssumedSize` elsewhere.
   static double element_count(const Type& type);
@@ -63,6 +74,7 @@ class CostModel {
 
   DeviceProfile profile_;
   double all_weights_ = 0;
+  std::shared_ptr<const LayerFigures> figures_;
 };
 
 }  // namespace mts

@@ -28,13 +28,15 @@ class JsonReader {
     if (ok()) error_ = Error{ErrorCode::kUsage, message, {.file = file_, .node = {}, .value = field}};
   }
 
-  // An object with exactly these fields.
-  bool object(const Json& json, const std::string& field, std::initializer_list<std::string_view> names) {
+  // An object with exactly these fields; the optional ones may be missing.
+  bool object(const Json& json, const std::string& field, std::initializer_list<std::string_view> names,
+              std::initializer_list<std::string_view> optional = {}) {
     if (!json.is_object()) return refuse(field, "is not an object"), false;
     for (const std::string_view name : names)
       if (!json.contains(name)) refuse(under(field, name), "is missing");
     for (const auto& [key, value] : json.items())
-      if (std::ranges::find(names, std::string_view(key)) == names.end())
+      if (std::ranges::find(names, std::string_view(key)) == names.end() &&
+          std::ranges::find(optional, std::string_view(key)) == optional.end())
         refuse(under(field, key), "is not a field of " + what_);
     return ok();
   }

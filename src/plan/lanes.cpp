@@ -1,6 +1,7 @@
 #include "plan/lanes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -28,8 +29,8 @@ double output_bytes(const Program& program, const Member& member) {
   return bytes;
 }
 
-Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
-                      const LanePlan& lane) {
+Nanoseconds predicted_cost(const Program& program, const Column& column, const CostModel& cost,
+                           const LanePlan& lane) {
   Work total;
   for (const uint32_t m : lane.members) {
     const Work& work = column.members[m].work;
@@ -54,6 +55,24 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);
   return cost.inside(other_bytes(total, own), total.flops) + extra;
+}
+
+// Layer, strategy and number of nodes by which a lane's figures are found. What is apart runs beside all
+// others of its column.
+struct Measurable {
+  uint32_t layer;
+  Strategy strategy;
+  size_t members;
+};
+
+Measurable measurable(const Column& column, const LanePlan& lane) {
+  const uint32_t layer = column.members[lane.members.front()].layer;
+  return lane.fused() ? Measurable{layer, lane.option.strategy, lane.members.size()}
+                      : Measurable{layer, Strategy::kApart, column.members.size()};
+}
+
+Nanoseconds times(Nanoseconds cost, double factor) {
+  return std::llround(static_cast<double>(cost) * factor);
 }
 
 std::vector<uint32_t> everyone(const Column& column) {
@@ -199,6 +218,24 @@ Proposal propose_lane(const Program& program, const Column& column, std::span<co
     }
   }
   return propose(lane);
+}
+
+Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
+                      const LanePlan& lane) {
+  const Nanoseconds predicted = predicted_cost(program, column, cost, lane);
+  if (cost.figures() == nullptr) return predicted;
+  const auto [layer, strategy, members] = measurable(column, lane);
+  const std::optional<double> correction = cost.figures()->correction(layer, strategy, members);
+  return correction ? times(predicted, *correction) : predicted;
+}
+
+std::optional<Nanoseconds> measured_cost(const Program& program, const Column& column, const CostModel& cost,
+                                         const LanePlan& lane) {
+  if (cost.figures() == nullptr) return std::nullopt;
+  const auto [layer, strategy, members] = measurable(column, lane);
+  const std::optional<double> measured = cost.figures()->measured(layer, strategy, members);
+  if (!measured) return std::nullopt;
+  return times(predicted_cost(program, column, cost, lane), *measured);
 }
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,

@@ -4,6 +4,7 @@
 #include "plan/plan.h"
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -49,6 +50,13 @@ bool runs_inside_producer(const Program& program, const Member& member, const Co
 
 // What one member costs by itself.
 Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
+
+// What a lane's nodes cost: as measured where the cost model has figures of them, else as predicted.
+Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
+                      const LanePlan& lane);
+// As measured alone, on the absolute scale; nothing where there are no figures.
+std::optional<Nanoseconds> measured_cost(const Program& program, const Column& column, const CostModel& cost,
+                                         const LanePlan& lane);
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,

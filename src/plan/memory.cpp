@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <set>
 
 namespace mts {
 namespace {
@@ -118,11 +119,34 @@ class Simulation {
 
 }  // namespace
 
+namespace {
+
+// Of constants that a lane wants put together although it, or another place, has them more than once: those
+// beyond the first (netfuse, whose members share a weight and get one each).
+double repeated_bytes(const Program& program, const Column& column, const LanePlan& lane) {
+  double sum = 0;
+  for (size_t i = 0; i < lane.option.operands.size(); ++i) {
+    if (!lane.option.operands[i].is_fused()) continue;
+    std::set<Number> seen;
+    for (const uint32_t m : lane.members) {
+      const Number number = column.members[m].operands[i];
+      if (number != kNoNumber && program.weights[number] != nullptr && !seen.insert(number).second)
+        sum += static_cast<double>(program.weights[number]->byte_size());
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
 PredictedMemory predicted_memory(const Program& program, const std::vector<ColumnPlan>& columns,
                                  std::span<const LaneRef> order) {
   PredictedMemory memory;
   for (const WeightPtr& weight : program.weights)
     if (weight != nullptr) memory.constants += static_cast<double>(weight->byte_size());
+  for (size_t c = 0; c < columns.size(); ++c)
+    for (const LanePlan& lane : columns[c].lanes)
+      if (lane.fused()) memory.constants += repeated_bytes(program, program.columns[c], lane);
   Simulation simulation(program, columns);
   for (const LaneRef lane : order) simulation.run(lane);
   memory.activations = simulation.peak();

@@ -9,6 +9,7 @@
 #include <mts/stitch.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,16 @@ struct LanePlan {
 // What the nodes of a column would cost by a strategy at its best, changes of placement not counted.
 struct Alternative {
   Strategy strategy = Strategy::kApart;
-  Nanoseconds cost = 0;
+  Nanoseconds cost = 0;                 // predicted
+  std::optional<Nanoseconds> measured;  // as layers by themselves, where there are figures of all lanes
+};
+
+// A plan that was measured as a whole.
+struct MeasuredPlan {
+  std::string name;
+  Nanoseconds measured = 0;
+  Nanoseconds predicted = 0;  // by the device profile
+  Nanoseconds by_layers = 0;  // with measured prices of layers
 };
 
 struct ColumnPlan {
@@ -52,7 +62,8 @@ struct Plan {
   Nanoseconds predicted_apart = 0;       // every member by itself
   Nanoseconds predicted_sequential = 0;  // every node of every model by itself
   PredictedMemory predicted_memory;
-  Nanoseconds floor = 0;  // see roofline_floor
+  Nanoseconds floor = 0;               // see roofline_floor
+  std::vector<MeasuredPlan> measured;  // when it was chosen by measuring: the candidates, itself as the last
 };
 
 enum class Force : uint8_t { kNone, kApart, kStitched };
@@ -66,6 +77,10 @@ struct PlanOptions {
 };
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options);
+
+// What a plan for the program would take by another cost model.
+Nanoseconds predicted_time(const Program& program, const CostModel& cost,
+                           const std::vector<ColumnPlan>& plan);
 
 // The lane of some members of a column as the rules see it. With `distinct_weights` every floating-point or
 // quantised weight counts as distinct, also where it is shared (netfuse).

@@ -59,6 +59,17 @@ E read_name(JsonReader& reader, const Json& json, const std::string& field, int 
   return E{};
 }
 
+Nanoseconds read_nanoseconds(JsonReader& reader, const Json& json, const std::string& field) {
+  if (json.is_number_integer() && json.get<int64_t>() >= 0) return json.get<int64_t>();
+  reader.refuse(field, "is not a whole number of nanoseconds");
+  return 0;
+}
+
+Strategy read_strategy(JsonReader& reader, const Json& json, const std::string& field) {
+  return read_name<Strategy>(reader, json, field, static_cast<int>(Strategy::kApart),
+                             [](Strategy s) { return name_of(s); });
+}
+
 Form read_form(JsonReader& reader, const Json& json, const std::string& field) {
   const std::string text = reader.text(json, field);
   if (text == "once") return Form::once();
@@ -111,9 +122,7 @@ LanePlan read_lane(JsonReader& reader, const Json& json, const std::string& fiel
     lane.members.push_back(
         static_cast<uint32_t>(read_int(reader, json["members"][i], JsonReader::at(field + ".members", i))));
   if (!fused) return lane;
-  lane.option.strategy =
-      read_name<Strategy>(reader, json["strategy"], field + ".strategy", static_cast<int>(Strategy::kApart),
-                          [](Strategy s) { return name_of(s); });
+  lane.option.strategy = read_strategy(reader, json["strategy"], field + ".strategy");
   lane.option.variant = static_cast<int32_t>(read_int(reader, json["variant"], field + ".variant"));
   lane.option.extra_launches =
       static_cast<int32_t>(read_int(reader, json["extra_launches"], field + ".extra_launches"));
@@ -122,18 +131,57 @@ LanePlan read_lane(JsonReader& reader, const Json& json, const std::string& fiel
   return lane;
 }
 
+void read_alternatives(JsonReader& reader, const Json& json, const std::string& field, ColumnPlan& column,
+                       RecordedPlan& recorded) {
+  if (!json.contains("node") || !json.contains("group")) return reader.refuse(field, "has no node or group");
+  recorded.names.push_back(
+      {.node = reader.text(json["node"], field + ".node"),
+       .group = static_cast<size_t>(read_nanoseconds(reader, json["group"], field + ".group"))});
+  if (recorded.names.back().group >= recorded.groups.size()) reader.refuse(field + ".group", "is not there");
+  const Json& list = json["alternatives"];
+  if (!reader.list(list, field + ".alternatives")) return;
+  for (size_t i = 0; i < list.size() && reader.ok(); ++i) {
+    const std::string place = JsonReader::at(field + ".alternatives", i);
+    if (!reader.object(list[i], place, {"strategy", "predicted_ns"}, {"measured_ns"})) return;
+    Alternative one{.strategy = read_strategy(reader, list[i]["strategy"], place + ".strategy"),
+                    .cost = read_nanoseconds(reader, list[i]["predicted_ns"], place + ".predicted_ns"),
+                    .measured = {}};
+    if (list[i].contains("measured_ns"))
+      one.measured = read_nanoseconds(reader, list[i]["measured_ns"], place + ".measured_ns");
+    column.alternatives.push_back(one);
+  }
+  if (reader.ok() && std::ranges::find(column.alternatives, column.strategy, &Alternative::strategy) ==
+                         column.alternatives.end())
+    reader.refuse(field + ".alternatives", "do not have the strategy of the column");
+}
+
 void read_column(JsonReader& reader, const Json& json, const std::string& field, RecordedPlan& recorded) {
   ColumnPlan column;
-  if (!reader.object(json, field, {"op", "strategy", "why", "lanes"})) return;
+  if (!reader.object(json, field, {"op", "strategy", "why", "lanes"}, {"group", "node", "alternatives"}))
+    return;
   recorded.operators.push_back(reader.text(json["op"], field + ".op"));
-  column.strategy =
-      read_name<Strategy>(reader, json["strategy"], field + ".strategy", static_cast<int>(Strategy::kApart),
-                          [](Strategy s) { return name_of(s); });
+  column.strategy = read_strategy(reader, json["strategy"], field + ".strategy");
   if (json["why"].is_string()) column.refusal = json["why"].get<std::string>();
   if (reader.list(json["lanes"], field + ".lanes"))
     for (size_t i = 0; i < json["lanes"].size() && reader.ok(); ++i)
       column.lanes.push_back(read_lane(reader, json["lanes"][i], JsonReader::at(field + ".lanes", i)));
+  if (json.contains("alternatives")) read_alternatives(reader, json, field, column, recorded);
   recorded.plan.columns.push_back(std::move(column));
+}
+
+void read_measured(JsonReader& reader, const Json& json, Plan& plan) {
+  if (!reader.list(json, "measured")) return;
+  for (size_t i = 0; i < json.size() && reader.ok(); ++i) {
+    const std::string field = JsonReader::at("measured", i);
+    if (!reader.object(json[i], field, {"plan", "measured_ns", "predicted_ns", "by_layers_ns"})) return;
+    const auto time = [&](const char* name) {
+      return read_nanoseconds(reader, json[i][name], JsonReader::under(field, name));
+    };
+    plan.measured.push_back({.name = reader.text(json[i]["plan"], field + ".plan"),
+                             .measured = time("measured_ns"),
+                             .predicted = time("predicted_ns"),
+                             .by_layers = time("by_layers_ns")});
+  }
 }
 
 // Whether the lanes hold every member of the column once.
@@ -145,7 +193,28 @@ bool covers(const ColumnPlan& plan, size_t members) {
   return seen.size() == members;
 }
 
+// The group in which a member's first node runs.
+size_t group_of(const Plan& plan, const Member& member) {
+  size_t first = plan.groups.size();
+  for (size_t g = 0; g < plan.groups.size(); ++g)
+    for (const auto& [model, node] : member.origins)
+      if (std::ranges::find(plan.groups[g], model) != plan.groups[g].end()) first = std::min(first, g);
+  return first;
+}
+
 }  // namespace
+
+std::vector<ColumnName> column_names(const Program& program, const Plan& plan) {
+  std::vector<ColumnName> names;
+  for (const Column& column : program.columns) {
+    const Member& member = column.members.front();
+    const Node& node = program.node(member);
+    names.push_back(
+        {.node = (*program.models)[member.model].name + ":" + (node.name.empty() ? node.op_type : node.name),
+         .group = group_of(plan, member)});
+  }
+  return names;
+}
 
 std::string to_json(const Program& program, const Plan& plan, const PlanFlags& flags) {
   Json json;
@@ -165,6 +234,21 @@ std::string to_json(const Program& program, const Plan& plan, const PlanFlags& f
   json["predicted"] = {{"fused_ns", plan.predicted},
                        {"apart_ns", plan.predicted_apart},
                        {"sequential_ns", plan.predicted_sequential}};
+  const bool explained = std::ranges::any_of(
+      plan.columns, [](const ColumnPlan& column) { return !column.alternatives.empty(); });
+  if (explained) {
+    json["predicted"]["peak_bytes"] = static_cast<int64_t>(plan.predicted_memory.peak());
+    json["predicted"]["floor_ns"] = plan.floor;
+  }
+  if (!plan.measured.empty()) {
+    json["measured"] = Json::array();
+    for (const MeasuredPlan& one : plan.measured)
+      json["measured"].push_back({{"plan", one.name},
+                                  {"measured_ns", one.measured},
+                                  {"predicted_ns", one.predicted},
+                                  {"by_layers_ns", one.by_layers}});
+  }
+  const std::vector<ColumnName> names = explained ? column_names(program, plan) : std::vector<ColumnName>{};
   json["columns"] = Json::array();
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     Json lanes = Json::array();
@@ -173,6 +257,16 @@ std::string to_json(const Program& program, const Plan& plan, const PlanFlags& f
                                {"strategy", name_of(plan.columns[c].strategy)},
                                {"why", plan.columns[c].refusal},
                                {"lanes", std::move(lanes)}});
+    if (!explained) continue;
+    Json& column = json["columns"].back();
+    column["group"] = names[c].group;
+    column["node"] = names[c].node;
+    column["alternatives"] = Json::array();
+    for (const Alternative& one : plan.columns[c].alternatives) {
+      Json alternative = {{"strategy", name_of(one.strategy)}, {"predicted_ns", one.cost}};
+      if (one.measured) alternative["measured_ns"] = *one.measured;
+      column["alternatives"].push_back(std::move(alternative));
+    }
   }
   return lines_of(json);
 }
@@ -185,7 +279,8 @@ Result<RecordedPlan> parse_plan(std::string_view text, const std::string& file) 
     return fail(ErrorCode::kUsage, "is not JSON", {.file = file, .node = {}, .value = {}});
   if (reader.object(json, "",
                     {"schema_version", "target", "strategy", "objective", "share_inputs", "independent_dims",
-                     "partial", "groups", "predicted", "columns"})) {
+                     "partial", "groups", "predicted", "columns"},
+                    {"measured"})) {
     if (json["schema_version"] != kSchemaVersion)
       reader.refuse("schema_version", fmt::format("this mts reads version {}", kSchemaVersion));
     PlanFlags& flags = recorded.flags;
@@ -205,15 +300,24 @@ Result<RecordedPlan> parse_plan(std::string_view text, const std::string& file) 
       for (size_t g = 0; g < json["groups"].size(); ++g)
         recorded.groups.push_back(read_texts(reader, json["groups"][g], JsonReader::at("groups", g)));
     const Json& predicted = json["predicted"];
-    if (reader.object(predicted, "predicted", {"fused_ns", "apart_ns", "sequential_ns"})) {
+    if (reader.object(predicted, "predicted", {"fused_ns", "apart_ns", "sequential_ns"},
+                      {"peak_bytes", "floor_ns"})) {
       recorded.plan.predicted = read_int(reader, predicted["fused_ns"], "predicted.fused_ns");
       recorded.plan.predicted_apart = read_int(reader, predicted["apart_ns"], "predicted.apart_ns");
       recorded.plan.predicted_sequential =
           read_int(reader, predicted["sequential_ns"], "predicted.sequential_ns");
+      if (predicted.contains("peak_bytes"))
+        recorded.plan.predicted_memory.activations =
+            reader.number(predicted["peak_bytes"], "predicted.peak_bytes", /*zero_too=*/true);
+      if (predicted.contains("floor_ns"))
+        recorded.plan.floor = read_nanoseconds(reader, predicted["floor_ns"], "predicted.floor_ns");
     }
+    if (json.contains("measured")) read_measured(reader, json["measured"], recorded.plan);
     if (!json["columns"].is_array()) reader.refuse("columns", "is not a list");
     for (size_t c = 0; reader.ok() && c < json["columns"].size(); ++c)
       read_column(reader, json["columns"][c], JsonReader::at("columns", c), recorded);
+    if (!recorded.names.empty() && recorded.names.size() != recorded.plan.columns.size())
+      reader.refuse("columns", "some have alternatives, others have none");
   }
   if (!reader.ok()) return tl::unexpected(reader.error());
   return recorded;

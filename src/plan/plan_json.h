@@ -8,6 +8,10 @@
 //   with; partial: how far weights were split below the tensor; groups: names of models; predicted:
 //   nanoseconds and bytes; columns: per set of corresponding nodes, in the order of the groups, its operator,
 //   strategy, why it is apart, and its lanes: members (places in the set) and, where they run as one, how.
+// What follows explains and is not replayed. Plans made with PlanOptions::explain: per column its group, the
+// first of its nodes, and its alternatives: strategy, nanoseconds predicted and, where layers were measured,
+// measured; predicted.peak_bytes and floor_ns. Tuned plans: measured, the plans that were measured as a
+// whole, the one that was chosen as the last.
 #pragma once
 
 #include "plan/plan.h"
@@ -31,11 +35,19 @@ struct PlanFlags {
       partial;  // how far weights were split below the tensor: see partial::name_of; empty: not at all
 };
 
+// How a column is explained.
+struct ColumnName {
+  std::string node;  // "model:node" of its first one
+  size_t group = 0;
+};
+std::vector<ColumnName> column_names(const Program& program, const Plan& plan);
+
 struct RecordedPlan {
   PlanFlags flags;
   std::vector<std::vector<std::string>> groups;  // names of models
   std::vector<std::string> operators;            // [column]
-  Plan plan;                                     // without groups, order and predicted memory
+  std::vector<ColumnName> names;                 // [column]; empty where the plan is not explained
+  Plan plan;  // without groups and order; of the predicted memory only the peak, as activations
 };
 
 // `program`: divided into the plan's groups.

@@ -163,7 +163,8 @@ Program make_program(const std::vector<Model>& models, const Alignment& alignmen
                     .operands = {},
                     .captures = {},
                     .outputs = {},
-                    .work = {}};
+                    .work = {},
+                    .layer = kNoLayer};
       for (const ValueId input : node.inputs) member.operands.push_back(number_of(m, input));
       for (const Graph* child : node.subgraphs())
         for (const Capture& capture : child->captures())

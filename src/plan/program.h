@@ -27,6 +27,7 @@ struct Member {
   std::vector<Number> captures;  // outer values that its subgraphs read
   std::vector<Number> outputs;   // kNoNumber for absent or unused ones
   Work work;                     // by itself
+  uint32_t layer = kNoLayer;     // equal for nodes that are measured as one, see LayerFigures
 };
 
 struct Column {

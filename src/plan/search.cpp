@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 
 namespace mts {
@@ -51,6 +52,8 @@ class Search {
         weights_(program, options.allow_duplicates) {}
 
   Plan run();
+  // Of lanes that are given.
+  Nanoseconds price(const std::vector<ColumnPlan>& columns);
 
  private:
   using State = size_t;
@@ -70,7 +73,9 @@ class Search {
   void decide();
   void improve();
   Nanoseconds total() const;
+  void connect();  // who reads what
   void explain(std::vector<ColumnPlan>& plans) const;
+  Alternative alternative(uint32_t column, const Choice& choice) const;
 
   const Program& program_;
   const CostModel sequential_;  // each model with its own copy of what is shared
@@ -389,31 +394,46 @@ Nanoseconds Search::total() const {
   return sum;
 }
 
+Alternative Search::alternative(uint32_t column, const Choice& choice) const {
+  Alternative result{.strategy = choice.strategy, .cost = choice.cost, .measured = {}};
+  if (cost_.figures() == nullptr) return result;
+  const CostModel predicting = cost_.with(nullptr);
+  result.cost = 0;
+  result.measured = 0;
+  for (const LanePlan& lane : choice.lanes) {
+    result.cost += lane_cost(program_, program_.columns[column], predicting, lane);
+    const auto measured = measured_cost(program_, program_.columns[column], cost_, lane);
+    if (!measured) result.measured.reset();
+    if (result.measured) *result.measured += *measured;
+  }
+  return result;
+}
+
 // Before the choices are moved away.
 void Search::explain(std::vector<ColumnPlan>& plans) const {
   for (uint32_t column = 0; column < program_.columns.size(); ++column) {
     const auto& choices = choices_[column].choices;
-    auto& alternatives = plans[column].alternatives;
+    std::map<Strategy, const Choice*> best;
+    std::vector<Strategy> order;
     for (const Choice& choice : choices) {
-      const auto known = std::ranges::find(alternatives, choice.strategy, &Alternative::strategy);
-      if (known == alternatives.end()) {
-        alternatives.push_back({choice.strategy, choice.cost});
-      } else {
-        known->cost = std::min(known->cost, choice.cost);
-      }
+      const auto [known, added] = best.try_emplace(choice.strategy, &choice);
+      if (added) order.push_back(choice.strategy);
+      if (choice.cost < known->second->cost) known->second = &choice;
     }
+    auto& alternatives = plans[column].alternatives;
+    for (const Strategy strategy : order) alternatives.push_back(alternative(column, *best.at(strategy)));
     // Not among the choices where everything is to be stitched.
-    const auto& members = program_.columns[column].members;
-    if (members.size() > 1 &&
-        std::ranges::find(alternatives, Strategy::kApart, &Alternative::strategy) == alternatives.end()) {
-      Nanoseconds apart = 0;
-      for (const Member& member : members) apart += member_cost(program_, member, cost_);
-      alternatives.push_back({Strategy::kApart, apart});
+    if (program_.columns[column].members.size() < 2 || best.contains(Strategy::kApart)) continue;
+    Choice apart;
+    for (uint32_t m = 0; m < program_.columns[column].members.size(); ++m) {
+      apart.lanes.push_back({{m}, {}});
+      apart.cost += lane_cost(program_, program_.columns[column], cost_, apart.lanes.back());
     }
+    alternatives.push_back(alternative(column, apart));
   }
 }
 
-Plan Search::run() {
+void Search::connect() {
   const size_t count = program_.columns.size();
   choices_.resize(count);
   wants_.resize(count);
@@ -437,6 +457,27 @@ Plan Search::run() {
       ++fan_out_[producer];
     }
   }
+}
+
+Nanoseconds Search::price(const std::vector<ColumnPlan>& columns) {
+  connect();
+  for (uint32_t column = 0; column < program_.columns.size(); ++column) {
+    Choice choice{
+        .lanes = columns[column].lanes, .strategy = columns[column].strategy, .cost = 0, .lane_of = {}};
+    choice.lane_of.resize(program_.columns[column].members.size());
+    for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
+      choice.cost += lane_cost(program_, program_.columns[column], cost_, choice.lanes[l]);
+      for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
+    }
+    wants_[column].push_back(wants_of(program_.columns[column], choice));
+    choices_[column].choices.push_back(std::move(choice));
+  }
+  return total() + cost_.run();
+}
+
+Plan Search::run() {
+  const size_t count = program_.columns.size();
+  connect();
   for (uint32_t column = 0; column < count; ++column) {
     enumerate(column);
     forward(column);
@@ -489,6 +530,12 @@ Plan choose_columns(const Program& program, const CostModel& cost, const PlanOpt
 }
 
 }  // namespace
+
+Nanoseconds predicted_time(const Program& program, const CostModel& cost,
+                           const std::vector<ColumnPlan>& plan) {
+  const PlanOptions options;
+  return Search(program, cost, options).price(plan);
+}
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {
   Plan plan = choose_columns(program, cost, options);

@@ -1,45 +1,46 @@
 #include "stitch/regions.h"
 
-#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 
 namespace mts {
 namespace {
 
-std::string name_of_first(const Program& program, const Column& column) {
-  const Member& member = column.members.front();
-  const Node& node = program.node(member);
-  return (*program.models)[member.model].name + ":" + (node.name.empty() ? node.op_type : node.name);
-}
-
-// The group in which a member's first node runs.
-size_t group_of(const Plan& plan, const Member& member) {
-  size_t first = plan.groups.size();
-  for (size_t g = 0; g < plan.groups.size(); ++g)
-    for (const auto& [model, node] : member.origins)
-      if (std::ranges::find(plan.groups[g], model) != plan.groups[g].end()) first = std::min(first, g);
-  return first;
-}
-
-StitchReport::Region region_of(const Program& program, const Plan& plan, size_t c) {
-  const Column& column = program.columns[c];
+StitchReport::Region region_of(const ColumnPlan& plan, const ColumnName& name) {
   StitchReport::Region region;
-  region.group = group_of(plan, column.members.front());
+  region.group = name.group;
   region.sets = 1;
-  region.models = static_cast<int64_t>(column.members.size());
-  region.first = region.last = name_of_first(program, column);
-  region.strategy = name_of(plan.columns[c].strategy);
-  region.why = plan.columns[c].refusal;
-  for (const Alternative& alternative : plan.columns[c].alternatives)
-    region.predicted_us[std::string(name_of(alternative.strategy))] =
-        static_cast<double>(alternative.cost) / 1000;
+  for (const LanePlan& lane : plan.lanes) region.models += static_cast<int64_t>(lane.members.size());
+  region.first = region.last = name.node;
+  region.strategy = name_of(plan.strategy);
+  region.why = plan.refusal;
+  for (const Alternative& alternative : plan.alternatives) {
+    const std::string strategy(name_of(alternative.strategy));
+    region.predicted_us[strategy] = static_cast<double>(alternative.cost) / 1000;
+    if (alternative.measured)
+      region.measured_us[strategy] = static_cast<double>(*alternative.measured) / 1000;
+  }
   return region;
+}
+
+// As measured, or as predicted where that is all there is.
+double best_known(const StitchReport::Region& region, const std::string& strategy) {
+  const auto measured = region.measured_us.find(strategy);
+  return measured != region.measured_us.end() ? measured->second : region.predicted_us.at(strategy);
 }
 
 // Prices are summed by strategy; where a set does not allow one, what it does cost counts.
 void add(StitchReport::Region& region, const StitchReport::Region& next) {
+  const std::map<std::string, double> before = region.predicted_us;
   for (const auto& [strategy, price] : next.predicted_us)
     region.predicted_us.try_emplace(strategy, region.predicted_us.at(region.strategy));
+  std::map<std::string, double> measured;
+  if (!region.measured_us.empty() || !next.measured_us.empty())
+    for (const auto& [strategy, price] : region.predicted_us)
+      measured[strategy] = best_known(region, before.contains(strategy) ? strategy : region.strategy) +
+                           best_known(next, next.predicted_us.contains(strategy) ? strategy : next.strategy);
+  region.measured_us = std::move(measured);
   for (auto& [strategy, price] : region.predicted_us) {
     const auto found = next.predicted_us.find(strategy);
     price += found != next.predicted_us.end() ? found->second : next.predicted_us.at(next.strategy);
@@ -51,10 +52,13 @@ void add(StitchReport::Region& region, const StitchReport::Region& next) {
 
 }  // namespace
 
-std::vector<StitchReport::Region> regions_of(const Program& program, const Plan& plan) {
+std::vector<StitchReport::Region> regions_of(const std::vector<ColumnPlan>& columns,
+                                             const std::vector<ColumnName>& names) {
   std::vector<StitchReport::Region> regions;
-  for (size_t c = 0; c < plan.columns.size(); ++c) {
-    StitchReport::Region next = region_of(program, plan, c);
+  for (size_t c = 0; c < columns.size(); ++c) {
+    // Without alternatives there is nothing to be summed.
+    if (columns[c].alternatives.empty()) continue;
+    StitchReport::Region next = region_of(columns[c], names[c]);
     const bool same = !regions.empty() && regions.back().group == next.group &&
                       regions.back().strategy == next.strategy && regions.back().models == next.models;
     if (same) {

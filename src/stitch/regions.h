@@ -1,11 +1,12 @@
 // The plan in words: neighbouring columns that run alike, and what else they could have done.
 //
-// In: a program and its plan, made with PlanOptions::explain. Out: regions in the order of the columns, group
-// by group; a region's prices are summed over its columns by strategy, and where a column does not allow one,
-// what it does cost counts.
+// In: the columns of a plan made with PlanOptions::explain, and what they are called. Out: regions in the
+// order of the columns, group by group; a region's prices are summed over its columns by strategy, and where
+// a column does not allow one, what it does cost counts.
 #pragma once
 
 #include "plan/plan.h"
+#include "plan/plan_json.h"
 
 #include <mts/stitch.h>
 
@@ -13,6 +14,7 @@
 
 namespace mts {
 
-std::vector<StitchReport::Region> regions_of(const Program& program, const Plan& plan);
+std::vector<StitchReport::Region> regions_of(const std::vector<ColumnPlan>& columns,
+                                             const std::vector<ColumnName>& names);
 
 }  // namespace mts

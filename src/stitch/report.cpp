@@ -65,6 +65,15 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
     StitchReport::Group& group = report.groups.emplace_back();
     for (const uint32_t model : models) group.models.push_back((*program.models)[model].name);
   }
+  describe_prices(plan, report);
+}
+
+void describe_prices(const Plan& plan, StitchReport& report) {
+  for (const MeasuredPlan& one : plan.measured)
+    report.measured.push_back({.plan = one.name,
+                               .latency_us = static_cast<double>(one.measured) / 1000,
+                               .predicted_us = static_cast<double>(one.predicted) / 1000,
+                               .by_layers_us = static_cast<double>(one.by_layers) / 1000});
   report.predicted.latency_us_fused = static_cast<double>(plan.predicted) / 1000;
   report.predicted.latency_us_sequential = static_cast<double>(plan.predicted_sequential) / 1000;
   report.predicted.floor_us = static_cast<double>(plan.floor) / 1000;

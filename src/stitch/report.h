@@ -19,7 +19,9 @@ std::vector<StitchReport::Input> describe_inputs(const std::vector<Model>& model
 uint64_t weight_bytes(const Model& model);
 uint64_t unique_weight_bytes(const WeightClasses& classes);
 
-// Strategies, refusals, groups and predictions of a plan.
+// What a plan is predicted and was measured to take.
+void describe_prices(const Plan& plan, StitchReport& report);
+// Strategies, refusals, groups and prices of a plan.
 void describe_plan(const Program& program, const Plan& plan, StitchReport& report);
 
 // The groups' models as JSON: [["a","b"],["c"]].

@@ -289,12 +289,12 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
     MTS_ASSIGN(Tuned tuned, tune(chosen->program, cost, options, flags, build));
     chosen->program = std::move(tuned.program);
     chosen->plan = std::move(tuned.plan);
-    report.measured = std::move(tuned.measured);
   }
   MTS_ASSIGN(stitched.model, build(chosen->program, chosen->plan));
   Model& fused = stitched.model;
   describe_plan(chosen->program, chosen->plan, report);
-  if (options.explain) report.regions = regions_of(chosen->program, chosen->plan);
+  if (options.explain)
+    report.regions = regions_of(chosen->plan.columns, column_names(chosen->program, chosen->plan));
   stitched.plan = to_json(chosen->program, chosen->plan, flags);
   fused.metadata = std::move(metadata);
   if (report.groups.size() > 1) fused.metadata.emplace_back("mts.groups", groups_text(report.groups));

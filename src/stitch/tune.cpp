@@ -2,15 +2,17 @@
 
 #include "base/log.h"
 #include "plan/group_search.h"
+#include "plan/lanes.h"
 #include "plan/signature.h"
 #include "plan/similarity.h"
+#include "stitch/measure_layers.h"
+#include "stitch/tune_cache.h"
 
 #include <mts/version.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <chrono>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -18,8 +20,6 @@
 #include <span>
 
 #include <fmt/format.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 namespace mts {
 namespace {
@@ -32,6 +32,11 @@ constexpr size_t kParts = 8;      // of the columns
 constexpr size_t kFinalists = 3;
 constexpr int kFinalRounds = 3;
 
+// Of the budget, for layers one by one; more of it would be missed by whole plans.
+constexpr double kForLayers = 0.4;
+constexpr LayerFigures::Scale kScale = LayerFigures::Scale::kRelative;
+constexpr double kWholeSeconds = 0.5;  // for each plan that is measured
+
 struct Trial {
   std::string name;
   Program program;
@@ -41,13 +46,14 @@ struct Trial {
 
 class Tuning {
  public:
-  Tuning(const Program& program, const CostModel& cost, const StitchOptions& options, const BuildModel& build)
-      : program_(program), cost_(cost), options_(options), build_(build) {}
+  Tuning(const Program& program, const CostModel& cost, const CostModel& by_layers,
+         const StitchOptions& options, const BuildModel& build, double end)
+      : program_(program), cost_(cost), by_layers_(by_layers), options_(options), build_(build), end_(end) {}
 
   Result<Tuned> run();
 
  private:
-  void propose(const std::string& name, const Groups& groups, PlanOptions options);
+  void propose(const std::string& name, const Groups& groups, PlanOptions options, const CostModel& cost);
   void propose_whole();
   void propose_parts();
   Groups in_pieces(const SimilarityOrder& order, size_t size) const;
@@ -56,23 +62,28 @@ class Tuning {
   // The best few once more, side by side: the least of many noisy figures flatters.
   Result<void> final_round();
   Result<std::vector<double>> seconds_of(std::span<const Trial* const> trials) const;
+  // The decisions of the best one, priced by both models.
+  Tuned explained() const;
 
   const Program& program_;
   const CostModel& cost_;
+  const CostModel& by_layers_;  // with the figures of layers
   const StitchOptions& options_;
   const BuildModel& build_;
+  double end_;  // of the tuner's clock
   std::vector<std::unique_ptr<Trial>> trials_;
   size_t measured_trials_ = 0;   // the first ones
   std::set<std::string> known_;  // plans that were proposed
   const Trial* best_ = nullptr;
 };
 
-void Tuning::propose(const std::string& name, const Groups& groups, PlanOptions options) {
+void Tuning::propose(const std::string& name, const Groups& groups, PlanOptions options,
+                     const CostModel& cost) {
   auto trial = std::make_unique<Trial>();
   trial->name = name;
   trial->program = in_groups(program_, groups);
   options.groups = groups;
-  trial->plan = make_plan(trial->program, cost_, options);
+  trial->plan = make_plan(trial->program, cost, options);
   if (options_.memory_budget &&
       trial->plan.predicted_memory.peak() > static_cast<double>(*options_.memory_budget))
     return;
@@ -95,15 +106,18 @@ void Tuning::propose_whole() {
   const size_t count = program_.models->size();
   GroupSearchOptions search;
   if (options_.memory_budget) search.memory_budget = static_cast<double>(*options_.memory_budget);
-  if (const auto groups = choose_groups(program_, cost_, search)) propose("predicted", *groups, {});
-  propose("apart", one_group(count), {.strategy = Mode::kConcat});
+  if (const auto groups = choose_groups(program_, cost_, search)) propose("predicted", *groups, {}, cost_);
+  if (by_layers_.figures() != nullptr)
+    if (const auto groups = choose_groups(program_, by_layers_, search))
+      propose("by layers", *groups, {}, by_layers_);
+  propose("apart", one_group(count), {.strategy = Mode::kConcat}, cost_);
   const SimilarityOrder order = order_by_similarity(program_, cost_);
   for (size_t size = 1; size < 2 * count; size *= 2) {
     const Groups groups = size >= count ? one_group(count) : in_pieces(order, size);
     if (size > 1)
       propose(fmt::format("stitched, groups of {}", std::min(size, count)), groups,
-              {.strategy = Mode::kStitch});
-    propose(fmt::format("where it pays, groups of {}", std::min(size, count)), groups, {});
+              {.strategy = Mode::kStitch}, cost_);
+    propose(fmt::format("where it pays, groups of {}", std::min(size, count)), groups, {}, by_layers_);
   }
 }
 
@@ -135,7 +149,7 @@ void Tuning::propose_parts() {
         if (part_of[c] == part) options.forced[c] = force;
       propose(
           fmt::format("{}, part {} {}", best->name, part + 1, force == Force::kApart ? "apart" : "stitched"),
-          groups, options);
+          groups, options, by_layers_);
     }
 }
 
@@ -146,11 +160,16 @@ Result<std::vector<double>> Tuning::seconds_of(std::span<const Trial* const> tri
   }
   std::vector<const Model*> pointers;
   for (const Model& model : models) pointers.push_back(&model);
-  return options_.tuner->measure(pointers);
+  return options_.tuner->measure(pointers, kWholeSeconds, 0);
 }
 
 Result<void> Tuning::measure() {
   while (measured_trials_ < trials_.size()) {
+    if (best_ != nullptr && options_.tuner->clock() >= end_) {
+      log::debug("tuning: no time for {} plans", trials_.size() - measured_trials_);
+      trials_.resize(measured_trials_);
+      break;
+    }
     std::vector<const Trial*> together;
     if (best_ != nullptr) together.push_back(best_);
     const size_t begin = measured_trials_, end = std::min(begin + kAtOnce, trials_.size());
@@ -199,10 +218,35 @@ Result<Tuned> Tuning::run() {
   propose_parts();
   MTS_TRY(measure());
   MTS_TRY(final_round());
-  Tuned tuned{.program = best_->program, .plan = best_->plan, .measured = {}};
-  for (const auto& trial : trials_)
-    tuned.measured.push_back({.plan = trial->name, .latency_us = trial->seconds * 1e6});
-  tuned.measured.push_back({.plan = best_->name, .latency_us = best_->seconds * 1e6});
+  return explained();
+}
+
+Tuned Tuning::explained() const {
+  Tuned tuned{.program = best_->program, .plan = best_->plan};
+  Plan& plan = tuned.plan;
+  const auto priced = [&](const Trial& trial) {
+    return MeasuredPlan{.name = trial.name,
+                        .measured = std::llround(trial.seconds * 1e9),
+                        .predicted = predicted_time(trial.program, cost_, trial.plan.columns),
+                        .by_layers = predicted_time(trial.program, by_layers_, trial.plan.columns)};
+  };
+  for (const auto& trial : trials_) plan.measured.push_back(priced(*trial));
+  plan.measured.push_back(priced(*best_));
+  const Plan predicted = make_plan(tuned.program, cost_, {.strategy = Mode::kConcat});
+  plan.predicted = plan.measured.back().predicted;
+  plan.predicted_apart = predicted.predicted_apart;
+  const Plan alternatives = make_plan(tuned.program, by_layers_, {.explain = true});
+  for (size_t c = 0; c < plan.columns.size(); ++c) {
+    ColumnPlan& column = plan.columns[c];
+    column.alternatives = alternatives.columns[c].alternatives;
+    if (std::ranges::find(column.alternatives, column.strategy, &Alternative::strategy) !=
+        column.alternatives.end())
+      continue;
+    Alternative own{.strategy = column.strategy, .cost = 0, .measured = {}};
+    for (const LanePlan& lane : column.lanes)
+      own.cost += lane_cost(tuned.program, tuned.program.columns[c], cost_, lane);
+    column.alternatives.push_back(own);
+  }
   return tuned;
 }
 
@@ -214,16 +258,12 @@ std::string cache_file(const Program& program, const StitchOptions& options, con
   std::string key = fmt::format("{}|{}|{:x}{:x}|{}|{}", version(), options.tuner->device, signature.high,
                                 signature.low, options.memory_budget.value_or(0), flags.target);
   for (const Model& model : *program.models) key += "|" + model.name;
-  const XXH128_hash_t digest = XXH3_128bits(key.data(), key.size());
-  return (std::filesystem::path(options.tuner->cache) /
-          fmt::format("{:016x}{:016x}.json", digest.high64, digest.low64))
-      .string();
+  return cache_path(options.tuner->cache, key);
 }
 
 // A cache that cannot be read or does not fit is no error: it is measured again.
 std::optional<Tuned> cached(const Program& program, const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const std::string text = cached_text(file);
   if (text.empty()) return std::nullopt;
   const auto recorded = parse_plan(text, file);
   if (!recorded) return std::nullopt;
@@ -237,29 +277,36 @@ std::optional<Tuned> cached(const Program& program, const std::string& file) {
   return tuned;
 }
 
-void keep(const Tuned& tuned, const PlanFlags& flags, const std::string& file) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(file).parent_path(), error);
-  const std::string temporary = fmt::format("{}.tmp{}", file, ::getpid());
-  std::ofstream(temporary, std::ios::binary) << to_json(tuned.program, tuned.plan, flags);
-  std::filesystem::rename(temporary, file, error);
-  if (error) log::warn("the result of tuning cannot be cached in {}: {}", file, error.message());
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
 
-Result<Tuned> tune(const Program& program, const CostModel& cost, const StitchOptions& options,
+Result<Tuned> tune(const Program& program, const CostModel& cost, const StitchOptions& given,
                    const PlanFlags& flags, const BuildModel& build) {
-  const bool caches = !options.tuner->cache.empty();
-  const std::string file = caches ? cache_file(program, options, flags) : "";
+  const bool caches = !given.tuner->cache.empty();
+  const std::string file = caches ? cache_file(program, given, flags) : "";
   if (caches) {
     if (std::optional<Tuned> known = cached(program, file)) {
       log::debug("tuning: taken from {}", file);
       return std::move(*known);
     }
   }
-  MTS_ASSIGN(Tuned tuned, Tuning(program, cost, options, build).run());
-  if (caches) keep(tuned, flags, file);
+  Tuner tuner = *given.tuner;
+  if (!tuner.clock) tuner.clock = steady_seconds;
+  StitchOptions options = given;
+  options.tuner = &tuner;
+  const double begin = tuner.clock();
+  Program layered = program;
+  MTS_ASSIGN(const MeasuredLayers layers, measure_layers(layered, cost, tuner, kForLayers * tuner.budget));
+  log::debug("tuning: measured layers make up {:.0f} % of the predicted time", 100 * layers.covered);
+  auto figures = std::make_shared<const LayerFigures>(layers.figures(kScale));
+  // Types and sizes of the program as it was: only the measured ones have known sizes.
+  layered.types = program.types;
+  const CostModel by_layers = cost.with(figures->empty() ? nullptr : std::move(figures));
+  MTS_ASSIGN(Tuned tuned, Tuning(layered, cost, by_layers, options, build, begin + tuner.budget).run());
+  if (caches) keep_cached(file, to_json(tuned.program, tuned.plan, flags));
   return tuned;
 }
 

@@ -79,6 +79,36 @@ TEST(PlanJson, IsReplayedAsItWas) {
   EXPECT_EQ(to_json(one.program, *again, recorded->flags), one.text);
 }
 
+// What was predicted and measured travels along and changes nothing.
+TEST(PlanJson, CarriesWhatWasMeasured) {
+  Case one;
+  one.plan = make_plan(one.program, CostModel(kLaunchBound), {.explain = true, .groups = kGroups});
+  one.plan.columns[0].alternatives[0].measured = 77;
+  one.plan.measured = {{.name = "apart", .measured = 9, .predicted = 8, .by_layers = 7}};
+  const std::string text =
+      to_json(one.program, one.plan, {.target = "launch", .share_inputs = {"x"}, .partial = "full"});
+  const auto recorded = parse_plan(text, "p.json");
+  ASSERT_TRUE(recorded) << recorded.error().to_string();
+  ASSERT_EQ(recorded->names.size(), one.plan.columns.size());
+  EXPECT_EQ(recorded->names[0].node, "a:MatMul")
+      << "the first model of the first group is c, but a was first";
+  EXPECT_EQ(recorded->names.back().group, 1U);
+  EXPECT_EQ(recorded->plan.columns[0].alternatives[0].measured, 77);
+  EXPECT_EQ(recorded->plan.columns[0].alternatives[1].measured, std::nullopt);
+  ASSERT_EQ(recorded->plan.measured.size(), 1U);
+  EXPECT_EQ(recorded->plan.measured[0].by_layers, 7);
+  EXPECT_EQ(recorded->plan.predicted_memory.peak(), one.plan.predicted_memory.peak());
+  const auto again = replay(*recorded, one.program, kGroups, "p.json");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(to_json(one.program, *again, recorded->flags), text);
+  for (const auto& [from, to, what] :
+       {std::tuple("\"measured_ns\":77", "\"measured_ns\":-1", "measured_ns"),
+        std::tuple("\"group\":1", "\"group\":2", "group"),
+        std::tuple("\"strategy\":\"apart\",\"predicted_ns\"", "\"strategy\":\"best\",\"predicted_ns\"",
+                   "\"best\" is not known")})
+    EXPECT_THAT(error_of(replaced(text, from, to)).to_string(), HasSubstr(what));
+}
+
 TEST(PlanJson, SaysWhatIsMalformed) {
   const std::string text = Case().text;
   EXPECT_THAT(error_of("{").to_string(), HasSubstr("p.json: is not JSON"));

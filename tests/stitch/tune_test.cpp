@@ -39,12 +39,12 @@ int64_t count(const Model& model, const char* op) {
 struct Device {
   explicit Device(bool likes_many) {
     tuner.device = likes_many ? "many" : "few";
-    tuner.measure = [this,
-                     likes_many](std::span<const Model* const> measured) -> Result<std::vector<double>> {
+    tuner.measure = [this, likes_many](std::span<const Model* const> measured, double,
+                                       uint64_t) -> Result<std::vector<double>> {
       std::vector<double> seconds;
       for (const Model* model : measured) {
         const auto products = static_cast<double>(count(*model, "MatMul"));
-        seconds.push_back(likes_many ? 1 / products : products);
+        seconds.push_back(products == 0 ? 1 : likes_many ? 1 / products : products);
       }
       ++calls;
       return seconds;
@@ -93,14 +93,130 @@ TEST(Tune, ResultsAreCachedByDevice) {
   EXPECT_EQ(many.calls, calls) << "nothing is measured again";
   EXPECT_EQ(count(tuned(few.tuner).model, "MatMul"), 2) << "another device";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    std::filesystem::resize_file(entry.path(), 10);
+    if (entry.is_regular_file()) std::filesystem::resize_file(entry.path(), 10);
   EXPECT_EQ(count(tuned(many.tuner).model, "MatMul"), 8);
   EXPECT_GT(many.calls, calls) << "a broken cache is measured anew";
 }
 
+// Layers by themselves have one kind of node only; whole plans have MatMul and Relu.
+bool is_layer(const Model& model) { return count(model, "MatMul") == 0 || count(model, "Relu") == 0; }
+
+TEST(Tune, LayersAreMeasuredOneByOne) {
+  std::vector<std::pair<int64_t, std::string>> layers;  // products, and the shape of the first input
+  Tuner tuner;
+  tuner.device = "layers";
+  tuner.measure = [&](std::span<const Model* const> measured, double,
+                      uint64_t evicted) -> Result<std::vector<double>> {
+    for (const Model* model : measured) {
+      EXPECT_EQ(is_layer(*model), evicted > 0) << "other weights pass by before a layer runs";
+      if (is_layer(*model) && count(*model, "MatMul") > 0)
+        layers.emplace_back(count(*model, "MatMul"),
+                            to_string(model->graph.value(model->graph.inputs()[0]).type));
+    }
+    return std::vector<double>(measured.size(), 1.0);
+  };
+  tuned(tuner);
+  std::ranges::sort(layers);
+  // The shared product and the others are one kind of layer: apart once, two and four as a batch, and as a
+  // group.
+  EXPECT_EQ(layers, (std::vector<std::pair<int64_t, std::string>>{{1, "float32[1,2]"},
+                                                                  {1, "float32[2,1,2]"},
+                                                                  {1, "float32[2,1,2]"},
+                                                                  {1, "float32[4,1,2]"},
+                                                                  {1, "float32[4,1,2]"}}));
+}
+
+// The device finds stitched layers slow by themselves, and all plans alike: the plan is that of the layers.
+TEST(Tune, PlansAreProposedByWhatLayersTook) {
+  Tuner tuner;
+  tuner.device = "slow batches";
+  tuner.measure = [](std::span<const Model* const> measured, double,
+                     uint64_t) -> Result<std::vector<double>> {
+    std::vector<double> seconds;
+    for (const Model* model : measured) {
+      const std::string first = to_string(model->graph.value(model->graph.inputs()[0]).type);
+      seconds.push_back(is_layer(*model) && first != "float32[1,2]" ? 1.0 : 1e-6);
+    }
+    return seconds;
+  };
+  const Stitched stitched = tuned(tuner);
+  const auto& measured = stitched.report.measured;
+  const auto apart = std::ranges::find(measured, "apart", &StitchReport::Measured::plan);
+  ASSERT_NE(apart, measured.end());
+  const auto together = std::ranges::find(measured, "predicted", &StitchReport::Measured::plan);
+  ASSERT_NE(together, measured.end());
+  EXPECT_LT(together->predicted_us, apart->predicted_us);
+  EXPECT_GT(together->by_layers_us, 100 * apart->by_layers_us);
+}
+
+TEST(Tune, EndsWithItsBudget) {
+  double now = 0;
+  int plans = 0, layers = 0;
+  Tuner tuner;
+  tuner.device = "slow";
+  tuner.budget = 100;
+  tuner.clock = [&] { return now; };
+  tuner.measure = [&](std::span<const Model* const> measured, double seconds,
+                      uint64_t) -> Result<std::vector<double>> {
+    EXPECT_GT(seconds, 0);
+    (is_layer(*measured.front()) ? layers : plans) += static_cast<int>(measured.size());
+    now += 45;
+    return std::vector<double>(measured.size(), 1.0);
+  };
+  tuned(tuner);
+  EXPECT_EQ(layers, 5) << "one kind of layer is begun before the seconds for layers are gone";
+  EXPECT_LT(plans, 20) << "two lots, and the finalists three times";
+}
+
+TEST(Tune, FiguresOfLayersAreKept) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "tune_layers";
+  std::filesystem::remove_all(folder);
+  Device few(false);
+  few.tuner.cache = folder.string();
+  int layers = 0;
+  const auto measure = few.tuner.measure;
+  few.tuner.measure = [&](std::span<const Model* const> measured, double seconds, uint64_t evicted) {
+    for (const Model* model : measured) layers += is_layer(*model);
+    return measure(measured, seconds, evicted);
+  };
+  const Stitched first = tuned(few.tuner);
+  EXPECT_GT(layers, 0);
+  layers = 0;
+  // The plan is forgotten, its layers are not.
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file()) std::filesystem::remove(entry.path());
+  const Stitched again = tuned(few.tuner);
+  EXPECT_EQ(layers, 0);
+  EXPECT_EQ(again.plan, first.plan) << "with all prices";
+  EXPECT_EQ(tuned(few.tuner).plan, first.plan) << "from the cache, too";
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "layers"))
+    std::filesystem::resize_file(entry.path(), 5);
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file()) std::filesystem::remove(entry.path());
+  tuned(few.tuner);
+  EXPECT_GT(layers, 0) << "what is broken is measured anew";
+}
+
+TEST(Tune, ThePlanExplainsItself) {
+  const Device few(false);
+  const Stitched stitched = tuned(few.tuner);
+  const auto explained = explain_plan(stitched.plan, "p.json");
+  ASSERT_TRUE(explained) << explained.error().to_string();
+  ASSERT_FALSE(explained->regions.empty());
+  const StitchReport::Region& region = explained->regions.front();
+  EXPECT_EQ(region.first, "a:MatMul");
+  EXPECT_TRUE(region.predicted_us.contains("apart"));
+  EXPECT_TRUE(region.measured_us.contains("apart"));
+  EXPECT_EQ(explained->measured.size(), stitched.report.measured.size());
+  EXPECT_EQ(explained->predicted.peak_memory_bytes, stitched.report.predicted.peak_memory_bytes);
+  const auto unexplained = explain_plan(stitch(models())->plan, "p.json");
+  ASSERT_FALSE(unexplained);
+  EXPECT_THAT(unexplained.error().message, HasSubstr("give the models too"));
+}
+
 TEST(Tune, ErrorsOfTheDeviceEndIt) {
   Tuner tuner;
-  tuner.measure = [](std::span<const Model* const>) -> Result<std::vector<double>> {
+  tuner.measure = [](std::span<const Model* const>, double, uint64_t) -> Result<std::vector<double>> {
     return fail(ErrorCode::kDevice, "it is gone");
   };
   StitchOptions options;

@@ -2,6 +2,7 @@
 
 #include "arguments.h"
 #include "base/log.h"
+#include "check/file.h"
 #include "check/stored.h"
 #include "command.h"
 #include "plan_view.h"
@@ -103,25 +104,42 @@ Json sharing_json(const Sharing& sharing) {
   return json;
 }
 
+// With the models it is replayed, and must fit them; without, the file speaks for itself.
+Result<Outcome> run_plan(const Flags& flags, const Invocation& invocation, StitchOptions options) {
+  options.explain = true;
+  std::vector<std::string> names = flags.models;
+  if (names.front().ends_with(".json")) {
+    options.plan_file = names.front();
+    MTS_ASSIGN(options.plan, check::read_file(names.front()));
+    names.erase(names.begin());
+  }
+  StitchReport report;
+  if (names.empty()) {
+    MTS_ASSIGN(report, explain_plan(options.plan, options.plan_file));
+  } else {
+    MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(names, invocation));
+    MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
+    MTS_ASSIGN(Stitched stitched, stitch(std::move(models), options));
+    report = std::move(stitched.report);
+  }
+  if (!flags.json) return Outcome{plan_text(report, stdout_width()), true};
+  Json json = report_json(report, "", {});
+  json["regions"] = plan_json(report);
+  return Outcome{dump(json), true};
+}
+
 Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   StitchOptions options = flags.stitch;
   if (flags.recover) {
     MTS_ASSIGN(options.recover, parse_recover(*flags.recover));
   }
+  if (flags.plan) return run_plan(flags, invocation, options);
   MTS_ASSIGN(const std::vector<ModelArgument> arguments, parse_model_arguments(flags.models, invocation));
   MTS_ASSIGN(std::vector<Model> models, load_models(arguments, invocation));
   const size_t width = stdout_width();
-  options.explain = flags.plan;
-  if (models.size() == 1 && !flags.plan) {
+  if (models.size() == 1) {
     MTS_ASSIGN(const View view, view_file(models.front(), flags.nodes, width));
     return Outcome{flags.json ? dump(view.json) : view.text, true};
-  }
-  if (flags.plan) {
-    MTS_ASSIGN(const Stitched stitched, stitch(std::move(models), options));
-    if (!flags.json) return Outcome{plan_text(stitched.report, width), true};
-    Json json = report_json(stitched.report, "", {});
-    json["regions"] = plan_json(stitched.report);
-    return Outcome{dump(json), true};
   }
   Progress progress("comparing", invocation.quiet);
   const Sharing sharing = sharing_of(models);
@@ -151,7 +169,9 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
   CLI::App* command = program.add_subcommand(
       "inspect", "Shows what models share and what would be stitched; or what is in one file");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("models", flags->models, "ONNX files, as PATH or NAME=PATH")
+  command
+      ->add_option("models", flags->models,
+                   "ONNX files, as PATH or NAME=PATH; with --plan, a plan's .json before or instead")
       ->required()
       ->type_name("MODEL");
   command->add_option("--share-input", flags->stitch.share_inputs, "as for mts stitch")
@@ -164,7 +184,8 @@ void add_inspect(CLI::App& program, Invocation& invocation) {
   add_group_flags(*command, flags->stitch);
   command->add_flag(
       "--plan", flags->plan,
-      "region by region how the models would run, what else they could, and what each is predicted to cost");
+      "region by region how the models would run, what else they could, and what each is predicted to cost; "
+      "the first argument may be a plan that stitch --save-plan wrote: with what was measured for it");
   command->add_flag("--nodes", flags->nodes, "of one file: every node and where it came from");
   command->add_flag("--json", flags->json, "for machines");
   command->callback(

@@ -127,7 +127,10 @@ Json report_json(const StitchReport& report, const std::string& path, const Save
   if (!report.measured.empty()) {
     json["measured"] = Json::array();
     for (const StitchReport::Measured& one : report.measured)
-      json["measured"].push_back({{"plan", one.plan}, {"latency_us", one.latency_us}});
+      json["measured"].push_back({{"plan", one.plan},
+                                  {"latency_us", one.latency_us},
+                                  {"predicted_us", one.predicted_us},
+                                  {"by_layers_us", one.by_layers_us}});
   }
   json["assumptions"] = report.assumptions;
   return json;

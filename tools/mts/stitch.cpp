@@ -71,6 +71,7 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
     MTS_ASSIGN(options.plan, check::read_file(flags.plan));
     options.plan_file = flags.plan;
   }
+  options.explain = !flags.save_plan.empty();
   Progress progress("stitching", invocation.quiet);
   Tuner tuner;
   if (!flags.tune.empty()) {
@@ -78,7 +79,7 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
     tuner_options.executor.device = flags.tune;
     MTS_ASSIGN(tuner_options.dims, parse_dims(flags.dims));
     tuner_options.progress = [&](size_t measured) {
-      progress.set(fmt::format("tuning, {} plans measured", measured));
+      progress.set(fmt::format("tuning, {} layers and plans measured", measured));
     };
     tuner = make_tuner(tuner_options);
     options.tuner = &tuner;
@@ -161,6 +162,12 @@ void add_stitch(CLI::App& program, Invocation& invocation) {
                    "for --tune: threads on the CPU; 0: one a core")
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("N");
+  command
+      ->add_option("--tune-seconds", flags->tuner.budget,
+                   "for --tune: about how long it may measure; what is known from before takes none of it")
+      ->check(CLI::PositiveNumber.description(""))
+      ->capture_default_str()
+      ->type_name("SECONDS");
   add_dim_flag(*command, flags->dims, "for --tune; 1 by default");
   command
       ->add_option("--external-data", flags->save.external,

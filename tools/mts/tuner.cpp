@@ -32,7 +32,8 @@ std::string device_text(const TunerOptions& options) {
   return text;
 }
 
-Result<std::vector<double>> measure(std::span<const Model* const> models, const TunerOptions& options) {
+Result<std::vector<double>> measure(std::span<const Model* const> models, double seconds_each,
+                                    uint64_t evicted, const TunerOptions& options) {
   CompetitionOptions competition;
   competition.executor = options.executor;
   competition.dims = options.dims;
@@ -44,8 +45,9 @@ Result<std::vector<double>> measure(std::span<const Model* const> models, const 
     competitors.back().name = fmt::format("{}", competitors.size());
   }
   BenchOptions bench_options;
-  bench_options.seconds = options.seconds * static_cast<double>(models.size());
+  bench_options.seconds = seconds_each * static_cast<double>(models.size());
   bench_options.min_iterations = 3;
+  bench_options.evicted_bytes = evicted;
   MTS_ASSIGN(const BenchReport report, bench(competitors, bench_options));
   std::vector<double> seconds;
   for (const BenchRow& row : report.rows) {
@@ -60,13 +62,17 @@ Result<std::vector<double>> measure(std::span<const Model* const> models, const 
 Tuner make_tuner(const TunerOptions& options) {
   size_t measured = 0;
   return Tuner{.measure =
-                   [options, measured](std::span<const Model* const> models) mutable {
+                   [options, measured](std::span<const Model* const> models, double seconds,
+                                       uint64_t evicted) mutable {
                      measured += models.size();
                      if (options.progress) options.progress(measured);
-                     return measure(models, options);
+                     return measure(models, seconds, evicted, options);
                    },
                .device = device_text(options),
-               .cache = cache_folder()};
+               .cache = cache_folder(),
+               .dims = options.dims,
+               .budget = options.budget,
+               .clock = {}};
 }
 
 }  // namespace mts::tool

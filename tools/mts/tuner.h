@@ -14,7 +14,7 @@ namespace mts::tool {
 struct TunerOptions {
   ExecutorOptions executor;
   std::map<std::string, int64_t> dims;  // sizes of dynamic dimensions; others are 1
-  double seconds = 0.5;                 // for each model that is measured
+  double budget = 120;                  // seconds, see Tuner
   std::function<void(size_t measured)> progress;
 };
 
