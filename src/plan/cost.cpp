@@ -176,6 +176,12 @@ double CostModel::through_memory(double bytes) const { return bytes / profile_.m
 
 Nanoseconds CostModel::run() const { return to_nanoseconds(profile_.run_seconds); }
 
+Nanoseconds CostModel::packing(const Work& product) const {
+  const double weights = product.weight_bytes * 8 / std::max(bit_width(product.dtype), 8);
+  const bool one_row = product.flops < 4 * weights;  // 2 a row
+  return profile_.packs_group_weights && !one_row ? copy(2 * product.weight_bytes, 0) : 0;
+}
+
 Nanoseconds CostModel::inside(double others, double flops) const {
   const double moving = others / bandwidth(others).streaming;
   const double compute = flops / profile_.flops_of(DType::kFloat32);

@@ -54,9 +54,10 @@ class CostModel {
   // beside that step's output and writes instead of it are `others`.
   Nanoseconds inside(double others, double flops) const;
   bool fuses_elementwise() const { return profile_.fuses_elementwise; }
-  // What a batched matrix product with weights of `bytes` in all costs beside its work: they are put in
-  // another order, which takes twice what a copy does (ONNX Runtime 1.32: 0.04 us a kB in L2, 0.1 beyond it).
-  Nanoseconds packing(double bytes) const { return profile_.packs_group_weights ? copy(2 * bytes, 0) : 0; }
+  // What a batched matrix product costs beside its work: its weights are put in another order, which takes
+  // twice what a copy does (ONNX Runtime 1.32: 0.04 us a kB in L2, 0.1 beyond it). One row reads them as they
+  // are.
+  Nanoseconds packing(const Work& product) const;
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes

@@ -50,7 +50,7 @@ Nanoseconds predicted_cost(const Program& program, const Column& column, const C
     total.kernel = Kernel::kGroupedConvolution;
   Nanoseconds extra = lane.option.extra_launches * cost.launch();
   if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kMatMul)
-    extra += cost.packing(total.weight_bytes);
+    extra += cost.packing(total);
   if (!runs_inside_producer(program, first, cost)) return cost.node(total) + extra;
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);

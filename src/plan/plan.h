@@ -59,6 +59,7 @@ struct Plan {
   std::vector<LaneRef> order;  // in which the lanes run: every lane once, each after what it reads
   Groups groups;
   Nanoseconds predicted = 0;
+  Nanoseconds predicted_grouped = 0;     // of it what runs as one with a weight a member
   Nanoseconds predicted_apart = 0;       // every member by itself
   Nanoseconds predicted_sequential = 0;  // every node of every model by itself
   PredictedMemory predicted_memory;

@@ -54,7 +54,7 @@ Nanoseconds together(Work work, double models, bool shared, const CostModel& cos
   if (shared || models == 1) return cost.node(work);
   work.weight_bytes *= models;
   if (work.kernel == Kernel::kConvolution) work.kernel = Kernel::kGroupedConvolution;
-  return cost.node(work) + (work.kernel == Kernel::kMatMul ? cost.packing(work.weight_bytes) : 0);
+  return cost.node(work) + (work.kernel == Kernel::kMatMul ? cost.packing(work) : 0);
 }
 
 }  // namespace

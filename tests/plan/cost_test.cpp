@@ -149,10 +149,14 @@ TEST(Cost, PricesChangesOfPlacement) {
   EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
   EXPECT_EQ(cost.inside(1e5, 0), 10'000) << "no dispatch";
   EXPECT_EQ(cost.inside(1e5, 2e4), 20'000) << "the larger of both";
-  EXPECT_EQ(cost.packing(1e5), 0) << "packed once";
+  const Work product{.flops = 1e5, .activation_bytes = 0, .weight_bytes = 1e5, .output_elements = 100};
+  EXPECT_EQ(cost.packing(product), 0) << "packed once";
   DeviceProfile packs = kRound;
   packs.packs_group_weights = true;
-  EXPECT_EQ(CostModel(packs).packing(1e5), 40'000) << "at every run twice what a copy takes";
+  EXPECT_EQ(CostModel(packs).packing(product), 40'000) << "at every run twice what a copy takes";
+  Work row = product;
+  row.flops = 5e4;
+  EXPECT_EQ(CostModel(packs).packing(row), 0) << "2 FLOPs a weight: one row";
 }
 
 }  // namespace
