@@ -45,7 +45,8 @@ DeviceInstance::DeviceInstance(const Model& model, ExecPlan plan, Backend& backe
       backend_(backend),
       runtime_(*backend.runtime()),
       memory_(memory),
-      env_(env_of(model)) {}
+      env_(env_of(model)),
+      prepared_(plan_.steps.size()) {}
 
 Result<std::unique_ptr<DeviceInstance>> DeviceInstance::create(const Model& model, ExecPlan plan,
                                                                Backend& backend, SharedDeviceMemory& memory,
@@ -295,6 +296,7 @@ Result<void> DeviceInstance::run_host(const Step& step, std::span<const Datum> i
     const auto found = captured.find(id);
     return found == captured.end() ? nullptr : &found->second;
   };
+  env_.prepared = &prepared_[static_cast<size_t>(&step - plan_.steps.data())];
   MTS_ASSIGN(std::vector<Datum> results, evaluate_on_host(node, references, env_, outer));
   for (size_t i = 0; i < step.outputs.size() && i < results.size(); ++i) {
     const ValueIndex output = step.outputs[i];

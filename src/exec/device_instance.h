@@ -12,6 +12,7 @@
 #include "exec/runtime.h"
 #include "exec/schedule.h"
 
+#include <any>
 #include <map>
 #include <utility>
 
@@ -74,6 +75,7 @@ class DeviceInstance final : public Instance {
   DeviceRuntime& runtime_;
   SharedDeviceMemory& memory_;
   Env env_;
+  std::vector<std::any> prepared_;  // by step: see Env::prepared
   Schedule schedule_;
   ArenaPlacement placement_;
   std::vector<std::unique_ptr<Kernel>> kernels_;  // one a step; null for views and host steps

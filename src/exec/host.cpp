@@ -74,7 +74,9 @@ Result<std::vector<Datum>> evaluate_on_host(const Node& node, std::span<const Da
                                             const Env& env, const OuterValue& outer) {
   if (node.subgraphs().empty()) return evaluate(node, inputs, env);
   std::map<const Graph*, Body> bodies;
-  Env with_bodies = env;
+  Env plain = env;  // of the nodes of the bodies
+  plain.prepared = nullptr;
+  Env with_bodies = plain;
   with_bodies.run_subgraph = [&](const Graph& graph,
                                  std::span<const Datum> operands) -> Result<std::vector<Datum>> {
     auto found = bodies.find(&graph);
@@ -82,7 +84,7 @@ Result<std::vector<Datum>> evaluate_on_host(const Node& node, std::span<const Da
       MTS_ASSIGN(Body body, Body::create(graph, outer));
       found = bodies.emplace(&graph, std::move(body)).first;
     }
-    return found->second.run(operands, env);
+    return found->second.run(operands, plain);
   };
   return evaluate(node, inputs, with_bodies);
 }

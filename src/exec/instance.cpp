@@ -82,7 +82,11 @@ void SharedMemory::reserve(uint64_t arena_bytes, uint64_t workspace_bytes) {
 }
 
 PlanInstance::PlanInstance(const Model& model, ExecPlan plan, SharedMemory& memory)
-    : model_(model), plan_(std::move(plan)), memory_(memory), env_(env_of(model)) {}
+    : model_(model),
+      plan_(std::move(plan)),
+      memory_(memory),
+      env_(env_of(model)),
+      prepared_(plan_.steps.size()) {}
 
 Result<std::unique_ptr<PlanInstance>> PlanInstance::create(const Model& model, ExecPlan plan,
                                                            Backend& backend, SharedMemory& memory) {
@@ -252,6 +256,7 @@ Result<void> PlanInstance::run_host(const Step& step, std::span<const Datum> inp
     const auto found = captured.find(id);
     return found == captured.end() ? nullptr : &found->second;
   };
+  env_.prepared = &prepared_[static_cast<size_t>(&step - plan_.steps.data())];
   MTS_ASSIGN(std::vector<Datum> results, evaluate_on_host(node, references, env_, outer));
   const std::byte* const begin = memory_.arena.data();
   for (size_t i = 0; i < step.outputs.size() && i < results.size(); ++i) {

@@ -12,6 +12,7 @@
 #include <mts/error.h>
 #include <mts/graph.h>
 
+#include <any>
 #include <memory>
 #include <span>
 #include <vector>
@@ -67,6 +68,7 @@ class PlanInstance final : public Instance {
   ExecPlan plan_;
   SharedMemory& memory_;
   Env env_;
+  std::vector<std::any> prepared_;                // by step: see Env::prepared
   std::vector<std::unique_ptr<Kernel>> kernels_;  // one a step; null for views and host steps
   std::vector<std::byte*> pointers_;              // one a value
   std::vector<std::vector<ValueIndex>> by_root_;  // values of each root

@@ -13,6 +13,7 @@
 #include <mts/graph.h>
 #include <mts/tensor.h>
 
+#include <any>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -32,6 +33,9 @@ struct Env {
   std::map<std::string, int64_t> opsets;  // of the other domains
   SubgraphRunner run_subgraph;            // empty: bodies without captures are run by the interpreter
   uint64_t seed = 0;                      // reserved for random operators
+  // What an operator makes of its attributes alone (trees), kept by whoever runs one node again and again;
+  // null: made anew in each evaluation.
+  std::any* prepared = nullptr;
   // Of one Loop, which is an error when it goes on: some ten seconds. The trip count says nothing, since
   // exporters write 2^63 - 1 for "while".
   int64_t most_iterations = 10'000'000;

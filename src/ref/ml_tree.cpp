@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -29,6 +32,7 @@ struct TreeNode {
 struct Forest {
   std::vector<TreeNode> nodes;
   std::vector<size_t> roots;
+  std::optional<size_t> only_target;  // that all leaves have
 
   bool goes_true(const TreeNode& node, double x) const {
     if (std::isnan(x)) return node.missing_is_true || node.mode == Mode::kNotEqual;
@@ -165,7 +169,24 @@ Result<Forest> forest_of(const Call& c, const std::string& prefix, size_t target
     }
     forest.nodes[place->second].weights.emplace_back(static_cast<size_t>(leaf_targets[i]), weights[i]);
   }
+  if (std::ranges::adjacent_find(leaf_targets, std::ranges::not_equal_to()) == leaf_targets.end() &&
+      !leaf_targets.empty())
+    forest.only_target = static_cast<size_t>(leaf_targets.front());
   return forest;
+}
+
+using PreparedForest = std::shared_ptr<const Forest>;
+
+// make(), or what it made for this node before.
+template <class Make>
+Result<PreparedForest> prepared(const Call& c, Make make) {
+  if (c.env.prepared != nullptr) {
+    if (const auto* const kept = std::any_cast<PreparedForest>(c.env.prepared)) return *kept;
+  }
+  MTS_ASSIGN(Forest forest, make());
+  auto made = std::make_shared<const Forest>(std::move(forest));
+  if (c.env.prepared != nullptr) *c.env.prepared = made;
+  return made;
 }
 
 Result<void> add_base(const Call& c, std::vector<Totals>& rows) {
@@ -190,9 +211,9 @@ Outputs tree_ensemble_regressor(const Call& c) {
   const int64_t targets = c.node.int_or("n_targets", 1);
   if (targets < 1 || targets > 1 << 20) return c.bad("n_targets is out of range");
   const auto width = static_cast<size_t>(targets);
-  MTS_ASSIGN(const Forest forest, forest_of(c, "target", width));
+  MTS_ASSIGN(const PreparedForest forest, prepared(c, [&] { return forest_of(c, "target", width); }));
   MTS_ASSIGN(std::vector<Totals> totals,
-             evaluate_forest(c, forest, x, width, c.node.string_or("aggregate_function", "SUM")));
+             evaluate_forest(c, *forest, x, width, c.node.string_or("aggregate_function", "SUM")));
   MTS_TRY(add_base(c, totals));
   std::vector<double> scores = flatten(totals);
   MTS_TRY(post_transform(c, c.node.string_or("post_transform", "NONE"), scores, width));
@@ -204,17 +225,15 @@ Outputs tree_ensemble_classifier(const Call& c) {
   const Labels labels{c.strings("classlabels_strings"), c.node.ints_or("classlabels_int64s", {})};
   const size_t width = labels.size();
   if (width < 2) return c.unsupported("a classifier with one class");
-  MTS_ASSIGN(const Forest forest, forest_of(c, "class", width));
-  MTS_ASSIGN(std::vector<Totals> totals, evaluate_forest(c, forest, x, width, "SUM"));
+  MTS_ASSIGN(const PreparedForest forest, prepared(c, [&] { return forest_of(c, "class", width); }));
+  MTS_ASSIGN(std::vector<Totals> totals, evaluate_forest(c, *forest, x, width, "SUM"));
   MTS_TRY(add_base(c, totals));
-  const std::vector<int64_t> ids = c.node.ints_or("class_ids", {});
-  const bool one_score = width == 2 && std::set<int64_t>(ids.begin(), ids.end()).size() == 1;
   const std::string transform = c.node.string_or("post_transform", "NONE");
   std::vector<size_t> chosen;
   for (Totals& row : totals) {
     std::vector<double>& v = row.values;
-    if (one_score) {  // all leaves vote for one class: its score stands for both
-      const double score = v[static_cast<size_t>(ids[0])];
+    if (width == 2 && forest->only_target) {  // all leaves vote for one class: its score stands for both
+      const double score = v[*forest->only_target];
       v[1] = score;
       v[0] = transform == "NONE" || transform == "PROBIT" ? 1 - score : -score;
     }
@@ -228,9 +247,7 @@ Outputs tree_ensemble_classifier(const Call& c) {
 }
 
 // Opset 5: inner nodes and leaves in separate lists.
-Outputs tree_ensemble(const Call& c) {
-  const Tensor& input = c.in(0);
-  MTS_ASSIGN(const Rows2D x, rows_of(c, input));
+Result<Forest> forest_of_lists(const Call& c, int64_t targets) {
   const auto ints = [&](const char* name) { return c.node.ints_or(name, {}); };
   const std::vector<int64_t> features = ints("nodes_featureids"), on_true = ints("nodes_truenodeids"),
                              on_false = ints("nodes_falsenodeids"), true_leafs = ints("nodes_trueleafs"),
@@ -238,7 +255,6 @@ Outputs tree_ensemble(const Call& c) {
                              roots = ints("tree_roots"), missing = ints("nodes_missing_value_tracks_true");
   const auto modes = c.tensor_attribute("nodes_modes"), splits = c.tensor_attribute("nodes_splits"),
              weights = c.tensor_attribute("leaf_weights");
-  const int64_t targets = c.node.int_or("n_targets", 1);
   if (!modes || !splits || !weights || targets < 1 || targets > 1 << 20)
     return c.bad("an attribute is missing");
   MTS_ASSIGN(const std::vector<double> mode_values, to_doubles(c, *modes));
@@ -287,6 +303,14 @@ Outputs tree_ensemble(const Call& c) {
     if (root < 0 || static_cast<size_t>(root) >= inner) return c.bad("a root is not there");
     forest.roots.push_back(static_cast<size_t>(root));
   }
+  return forest;
+}
+
+Outputs tree_ensemble(const Call& c) {
+  const Tensor& input = c.in(0);
+  MTS_ASSIGN(const Rows2D x, rows_of(c, input));
+  const int64_t targets = c.node.int_or("n_targets", 1);
+  MTS_ASSIGN(const PreparedForest forest, prepared(c, [&] { return forest_of_lists(c, targets); }));
   static constexpr const char* kAggregates[] = {"AVERAGE", "SUM", "MIN", "MAX"};
   static constexpr const char* kTransforms[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};
   const int64_t aggregate = c.node.int_or("aggregate_function", 1),
@@ -294,7 +318,7 @@ Outputs tree_ensemble(const Call& c) {
   if (aggregate < 0 || aggregate > 3 || transform < 0 || transform > 4)
     return c.bad("aggregate_function or post_transform is out of range");
   MTS_ASSIGN(const std::vector<Totals> totals,
-             evaluate_forest(c, forest, x, static_cast<size_t>(targets), kAggregates[aggregate]));
+             evaluate_forest(c, *forest, x, static_cast<size_t>(targets), kAggregates[aggregate]));
   std::vector<double> scores = flatten(totals);
   MTS_TRY(post_transform(c, kTransforms[transform], scores, static_cast<size_t>(targets)));
   MTS_ASSIGN(Tensor out, from_doubles(c, scores, input.dtype(), {x.rows, targets}));
