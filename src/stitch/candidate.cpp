@@ -43,8 +43,8 @@ Result<Plan> plan_in_groups(Program& program, const CostModel& cost, const PlanO
     MTS_ASSIGN(const Groups groups, choose_groups(program, cost, search));
     if (groups.size() == 1) return whole;
     auto [divided, plan] = plan_for(groups);
-    // Predictions are not as good as that: what hardly pays is not done.
-    if (static_cast<double>(plan.predicted) > 0.98 * static_cast<double>(whole.predicted)) return whole;
+    // Predictions are not as good as that: 16 ResNet-18 in fours, predicted to gain 2 %, lost 9 %.
+    if (static_cast<double>(plan.predicted) > 0.97 * static_cast<double>(whole.predicted)) return whole;
     program = std::move(divided);
     return std::move(plan);
   }
