@@ -6,7 +6,7 @@
 In: networks of tests/e2e/partial_models.py whose neurons are shared in part, at other places in each model.
 Out: Markdown: bytes of weights, and speed relative to the originals one after another, in the bundled executor
 (`mts bench` of each way in turns, with all baselines interleaved in the same process) and in ONNX Runtime (A B C .. C B A;
-medians of the ratios within a round). Ways that made the same graph are measured once and share the figures.
+medians of the ratios within a round, and over turns with sessions made anew). Ways that made the same graph are measured once and share the figures.
 No figure without a numeric check: what ONNX Runtime finds wrong is listed below the tables. Contract 7 is the latency of
 the best alternative / auto's: for the objective bytes over the alternatives that store no element twice (within 1 %), for
 the objective latency over all.
@@ -160,23 +160,30 @@ def runtime_speeds(family: Family, files: dict[str, Path], options: argparse.Nam
             feeds[node.name] = random.integers(low, high, shape) if whole else random.standard_normal(shape, np.float32)
         return session, feeds
 
-    ways = {"sequential": [load(path) for path in family.models]}
-    ways |= {way: [load(path)] for way, path in files.items()}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    order = list(ways) + list(reversed(ways))
-    end = time.perf_counter() + options.seconds * len(ways) / 3
-    while time.perf_counter() < end or len(times["sequential"]) < 8:
-        for way in order:
-            start = time.perf_counter()
-            for session, feeds in ways[way]:
-                session.run(None, feeds)
-            times[way].append(time.perf_counter() - start)
-    # Ratios within a round, so that a machine that slows down slows down both; the first rounds warm up.
-    warm = len(times["sequential"]) // 5
-    for way, values in times.items():
-        ratios = [own / other for own, other in zip(times["sequential"][warm:], values[warm:], strict=True)]
-        row.runtime[way] = statistics.median(ratios)
-        row.milliseconds[way] = statistics.median(values[warm:]) * 1e3
+    # Sessions differ by 5 % with where their weights come to lie: several of each, loaded in another order each turn.
+    turns = getattr(options, "turns", 1)
+    paths = {"sequential": family.models} | {way: [path] for way, path in files.items()}
+    ratios: dict[str, list[float]] = {way: [] for way in paths}
+    medians: dict[str, list[float]] = {way: [] for way in paths}
+    for turn in range(turns):
+        names = list(paths)[turn % len(paths) :] + list(paths)[: turn % len(paths)]
+        ways = {way: [load(path) for path in paths[way]] for way in names}
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        order = names + list(reversed(names))
+        end = time.perf_counter() + options.seconds * len(ways) / 3 / turns
+        while time.perf_counter() < end or len(times["sequential"]) < 8:
+            for way in order:
+                start = time.perf_counter()
+                for session, feeds in ways[way]:
+                    session.run(None, feeds)
+                times[way].append(time.perf_counter() - start)
+        # Ratios within a round, so that a machine that slows down slows down both; the first rounds warm up.
+        warm = len(times["sequential"]) // 5
+        for way, values in times.items():
+            ratios[way].append(statistics.median(own / other for own, other in zip(times["sequential"][warm:], values[warm:], strict=True)))
+            medians[way].append(statistics.median(values[warm:]) * 1e3)
+    row.runtime = {way: statistics.median(values) for way, values in ratios.items()}
+    row.milliseconds |= {way: statistics.median(values) for way, values in medians.items()}
 
 
 def measure(network: str, models: int, sharing: int, options: argparse.Namespace) -> Row:
