@@ -58,16 +58,12 @@ class Fitter {
     error_ = times.error();
     return {1, 1};
   }
-  const Bandwidth& bandwidth(double bytes) const {
-    const auto level = std::ranges::find_if(profile_.caches, [&](const auto& l) { return bytes <= l.bytes; });
-    return level != profile_.caches.end() ? level->bandwidth : profile_.memory_bandwidth;
-  }
   // As the cost model prices bytes. Of a step that streams:
-  double streaming(double bytes) const { return bytes / bandwidth(bytes).streaming; }
+  double streaming(double bytes) const { return bytes / profile_.bandwidth(bytes).streaming; }
   // Of a convolution or matrix product in a chain of so many, all with weights of that size.
   double moving(double activations, double weights, int length) const {
-    return activations / bandwidth(activations + weights).reuse +
-           weights / bandwidth(std::max(length * weights, activations + weights)).streaming;
+    return activations / profile_.bandwidth(activations + weights).reuse +
+           weights / profile_.bandwidth(std::max(length * weights, activations + weights)).streaming;
   }
   static double without(double dispatch, double seconds) {
     return std::max(seconds - dispatch, seconds * kLeastShare);

@@ -1,6 +1,6 @@
 #include "bench/roofline.h"
 
-#include "plan/cost.h"
+#include "plan/profile.h"
 
 #include <algorithm>
 
@@ -9,10 +9,7 @@ namespace bench_detail {
 namespace {
 
 double seconds_through(const DeviceProfile& profile, double bytes) {
-  const size_t level = CostModel(profile).cache_level(bytes);
-  const Bandwidth& bandwidth =
-      level < profile.caches.size() ? profile.caches[level].bandwidth : profile.memory_bandwidth;
-  return bytes / bandwidth.streaming;
+  return bytes / profile.bandwidth(bytes).streaming;
 }
 
 }  // namespace

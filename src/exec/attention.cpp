@@ -1,6 +1,7 @@
 #include "exec/attention.h"
 
 #include "exec/geometry.h"
+#include "exec/uses.h"
 
 #include <algorithm>
 #include <optional>
@@ -57,20 +58,10 @@ std::optional<std::vector<int64_t>> reshaped(const Dims& from, const std::vector
 class AttentionFuser {
  public:
   AttentionFuser(ExecPlan& plan, const Backend& backend) : plan_(plan), backend_(backend) {
-    producer_.assign(plan.values.size(), -1);
-    readers_.resize(plan.values.size());
+    Uses uses = uses_of(plan);
+    producer_ = std::move(uses.producer);
+    readers_ = std::move(uses.readers);
     dead_.assign(plan.steps.size(), false);
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      for (const std::vector<ValueIndex>* list : {&plan.steps[i].inputs, &plan.steps[i].captures}) {
-        for (ValueIndex v : *list) {
-          if (v != kAbsent) readers_[at(v)].push_back(static_cast<int32_t>(i));
-        }
-      }
-      for (ValueIndex v : plan.steps[i].outputs) {
-        if (v != kAbsent) producer_[at(v)] = static_cast<int32_t>(i);
-      }
-    }
-    for (ValueIndex v : plan.outputs) readers_[at(v)].push_back(-1);
   }
 
   void run() {

@@ -9,6 +9,7 @@
 //   memory.
 #include "exec/compile.h"
 #include "exec/interpret.h"
+#include "exec/uses.h"
 #include "ref/formats.h"
 
 #include <algorithm>
@@ -32,17 +33,9 @@ class Fuser {
  public:
   Fuser(ExecPlan& plan, const Backend& backend)
       : plan_(plan), backend_(backend), dead_(plan.steps.size(), false) {
-    producer_.assign(plan.values.size(), -1);
-    readers_.resize(plan.values.size());
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      const Step& step = plan.steps[i];
-      for (ValueIndex v : step.inputs) add_reader(v, i);
-      for (ValueIndex v : step.captures) add_reader(v, i);
-      for (ValueIndex v : step.outputs) {
-        if (v != kAbsent) producer_[at(v)] = static_cast<int32_t>(i);
-      }
-    }
-    for (ValueIndex v : plan.outputs) readers_[at(v)].push_back(-1);
+    Uses uses = uses_of(plan);
+    producer_ = std::move(uses.producer);
+    readers_ = std::move(uses.readers);
   }
 
   void activations() {

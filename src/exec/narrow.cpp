@@ -242,8 +242,8 @@ class Narrower {
     }
     for (const Instruction& instruction : step.program.code) {
       const bool square = instruction.op == ElementOp::kMul && instruction.a == instruction.b;
-      const bool same = instruction.op == ElementOp::kMul && is_binary(instruction.op) && !square &&
-                        instruction.b < step.program.inputs && instruction.a < step.program.inputs &&
+      const bool same = instruction.op == ElementOp::kMul && !square && instruction.b < step.program.inputs &&
+                        instruction.a < step.program.inputs &&
                         step.inputs[at(instruction.a)] == step.inputs[at(instruction.b)];
       light = light && !square && !same &&
               std::find(std::begin(kWideElements), std::end(kWideElements), instruction.op) ==

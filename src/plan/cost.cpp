@@ -138,17 +138,11 @@ double CostModel::efficiency(const Work& work) const {
   return 1;
 }
 
-size_t CostModel::cache_level(double bytes) const {
-  const auto holds = [bytes](const CacheLevel& level) { return bytes <= level.bytes; };
-  return static_cast<size_t>(std::ranges::find_if(profile_.caches, holds) - profile_.caches.begin());
-}
-
-const Bandwidth& CostModel::bandwidth(double bytes) const {
-  const size_t level = cache_level(bytes);
-  return level < profile_.caches.size() ? profile_.caches[level].bandwidth : profile_.memory_bandwidth;
-}
-
 Nanoseconds CostModel::launch() const { return to_nanoseconds(profile_.dispatch_seconds); }
+
+double CostModel::together(double compute, double moving) const {
+  return std::max(compute, moving) + (1 - profile_.overlap) * std::min(compute, moving);
+}
 
 Nanoseconds CostModel::node(const Work& work) const {
   // A device with many cores needs many output elements to be busy; one core always is.
@@ -157,17 +151,16 @@ Nanoseconds CostModel::node(const Work& work) const {
   const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
   const bool comes_back = work.kernel != Kernel::kOther && work.kernel != Kernel::kRecurrent;
-  const Bandwidth& near = bandwidth(total);
+  const Bandwidth& near = profile_.bandwidth(total);
   // Weights are packed: they come in one stream, from where those of all steps are.
   const double moving = work.activation_bytes / (comes_back ? near.reuse : near.streaming) +
-                        work.weight_bytes / bandwidth(std::max(total, all_weights_)).streaming;
-  return to_nanoseconds(profile_.dispatch_seconds + std::max(compute, moving) +
-                        (1 - profile_.overlap) * std::min(compute, moving));
+                        work.weight_bytes / profile_.bandwidth(std::max(total, all_weights_)).streaming;
+  return to_nanoseconds(profile_.dispatch_seconds + together(compute, moving));
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {
   return to_nanoseconds(launches * profile_.dispatch_seconds +
-                        2 * bytes / (bandwidth(2 * bytes).streaming * profile_.copy_efficiency));
+                        2 * bytes / (profile_.bandwidth(2 * bytes).streaming * profile_.copy_efficiency));
 }
 
 double CostModel::at_peak(const Work& work) const { return work.flops / profile_.flops_of(work.dtype); }
@@ -182,10 +175,15 @@ Nanoseconds CostModel::packing(const Work& product) const {
   return profile_.packs_group_weights && !one_row ? copy(2 * product.weight_bytes, 0) : 0;
 }
 
+Nanoseconds CostModel::group(Work total) const {
+  if (total.kernel == Kernel::kConvolution) total.kernel = Kernel::kGroupedConvolution;
+  return node(total) + (total.kernel == Kernel::kMatMul ? packing(total) : 0);
+}
+
 Nanoseconds CostModel::inside(double others, double flops) const {
-  const double moving = others / bandwidth(others).streaming;
+  const double moving = others / profile_.bandwidth(others).streaming;
   const double compute = flops / profile_.flops_of(DType::kFloat32);
-  return to_nanoseconds(std::max(compute, moving) + (1 - profile_.overlap) * std::min(compute, moving));
+  return to_nanoseconds(together(compute, moving));
 }
 
 Nanoseconds CostModel::view(const Type& type, double bytes) const {

@@ -58,20 +58,22 @@ class CostModel {
   // twice what a copy does (ONNX Runtime 1.32: 0.04 us a kB in L2, 0.1 beyond it). One row reads them as they
   // are.
   Nanoseconds packing(const Work& product) const;
+  // Several members as one, each with a weight of its own; `total`: the sums of their work.
+  Nanoseconds group(Work total) const;
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes
-  size_t cache_level(double bytes) const;              // the smallest that holds them; their number for DRAM
-  double at_peak(const Work& work) const;              // seconds of its arithmetic
-  double through_memory(double bytes) const;           // seconds from or to DRAM
-  Nanoseconds run() const;                             // the fixed cost of a run of a model
+  size_t cache_level(double bytes) const { return profile_.cache_level(bytes); }
+  double at_peak(const Work& work) const;     // seconds of its arithmetic
+  double through_memory(double bytes) const;  // seconds from or to DRAM
+  Nanoseconds run() const;                    // the fixed cost of a run of a model
   // A Reshape of a value of this type, `bytes` in all members; with channels last, one of an image moves
   // them.
   Nanoseconds view(const Type& type, double bytes) const;
 
  private:
   double efficiency(const Work& work) const;
-  const Bandwidth& bandwidth(double bytes) const;  // of the smallest level that holds them
+  double together(double compute, double moving) const;  // seconds, by how far the device overlaps them
 
   DeviceProfile profile_;
   double all_weights_ = 0;

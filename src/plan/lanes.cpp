@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <optional>
 
 namespace mts {
@@ -46,12 +47,9 @@ Nanoseconds predicted_cost(const Program& program, const Column& column, const C
   if (!lane.fused()) return member_cost(program, first, cost);
   if (lane.option.strategy == Strategy::kBatch)
     total.weight_bytes /= static_cast<double>(lane.members.size());
-  if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kConvolution)
-    total.kernel = Kernel::kGroupedConvolution;
-  Nanoseconds extra = lane.option.extra_launches * cost.launch();
-  if (lane.option.strategy == Strategy::kGroup && total.kernel == Kernel::kMatMul)
-    extra += cost.packing(total);
-  if (!runs_inside_producer(program, first, cost)) return cost.node(total) + extra;
+  const Nanoseconds extra = lane.option.extra_launches * cost.launch();
+  if (!runs_inside_producer(program, first, cost))
+    return (lane.option.strategy == Strategy::kGroup ? cost.group(total) : cost.node(total)) + extra;
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);
   return cost.inside(other_bytes(total, own), total.flops) + extra;
@@ -73,12 +71,6 @@ Measurable measurable(const Column& column, const LanePlan& lane) {
 
 Nanoseconds times(Nanoseconds cost, double factor) {
   return std::llround(static_cast<double>(cost) * factor);
-}
-
-std::vector<uint32_t> everyone(const Column& column) {
-  std::vector<uint32_t> members(column.members.size());
-  for (uint32_t i = 0; i < members.size(); ++i) members[i] = i;
-  return members;
 }
 
 // Members by a key, in order of first occurrence.
@@ -238,6 +230,29 @@ std::optional<Nanoseconds> measured_cost(const Program& program, const Column& c
   return times(predicted_cost(program, column, cost, lane), *measured);
 }
 
+std::vector<LanePlan> apart_lanes(std::span<const uint32_t> members) {
+  std::vector<LanePlan> lanes;
+  for (const uint32_t m : members) lanes.push_back({{m}, {}});
+  return lanes;
+}
+
+std::vector<uint32_t> everyone(const Column& column) {
+  std::vector<uint32_t> members(column.members.size());
+  std::iota(members.begin(), members.end(), 0U);
+  return members;
+}
+
+Choice make_choice(const Program& program, const Column& column, const CostModel& cost,
+                   std::vector<LanePlan> lanes, Strategy strategy) {
+  Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0, .lane_of = {}};
+  choice.lane_of.resize(column.members.size());
+  for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
+    choice.cost += lane_cost(program, column, cost, choice.lanes[l]);
+    for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
+  }
+  return choice;
+}
+
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
                                 const Candidates& candidates) {
@@ -254,13 +269,7 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
     });
   };
   const auto add_choice = [&](std::vector<LanePlan> lanes, Strategy strategy) {
-    Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0, .lane_of = {}};
-    choice.lane_of.resize(column.members.size());
-    for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
-      choice.cost += lane_cost(program, column, cost, choice.lanes[l]);
-      for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
-    }
-    result.choices.push_back(std::move(choice));
+    result.choices.push_back(make_choice(program, column, cost, std::move(lanes), strategy));
   };
   if (column.members.size() > 1 && options.strategy != Mode::kConcat) {
     const auto all = everyone(column);
@@ -320,10 +329,8 @@ ColumnChoices enumerate_choices(const Program& program, const Column& column, co
           add_division(in_chunks(count, size), std::nullopt);
     }
   }
-  std::vector<LanePlan> apart;
-  for (uint32_t m = 0; m < column.members.size(); ++m) apart.push_back({{m}, {}});
   const bool shared_by_all = column.members.size() == 1 && column.members.front().origins.size() > 1;
-  add_choice(std::move(apart), shared_by_all ? Strategy::kOnce : Strategy::kApart);
+  add_choice(apart_lanes(everyone(column)), shared_by_all ? Strategy::kOnce : Strategy::kApart);
   return result;
 }
 

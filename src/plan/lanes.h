@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <vector>
 
 namespace mts {
@@ -16,6 +17,12 @@ struct Choice {
   Nanoseconds cost = 0;           // of the nodes, without changes of placement
   std::vector<uint32_t> lane_of;  // the lane of each member
 };
+
+// Priced; `lanes` hold every member of the column.
+Choice make_choice(const Program& program, const Column& column, const CostModel& cost,
+                   std::vector<LanePlan> lanes, Strategy strategy);
+std::vector<uint32_t> everyone(const Column& column);                  // its members
+std::vector<LanePlan> apart_lanes(std::span<const uint32_t> members);  // each by itself
 
 struct ColumnChoices {
   std::vector<Choice> choices;  // the last one is: every member apart

@@ -14,6 +14,16 @@ double DeviceProfile::flops_of(DType dtype) const {
   return single != flops.end() ? single->second : 1;
 }
 
+size_t DeviceProfile::cache_level(double bytes) const {
+  const auto holds = [bytes](const CacheLevel& level) { return bytes <= level.bytes; };
+  return static_cast<size_t>(std::ranges::find_if(caches, holds) - caches.begin());
+}
+
+const Bandwidth& DeviceProfile::bandwidth(double bytes) const {
+  const size_t level = cache_level(bytes);
+  return level < caches.size() ? caches[level].bandwidth : memory_bandwidth;
+}
+
 double efficiency_at(const EfficiencyCurve& curve, double channels) {
   const auto above =
       std::ranges::find_if(curve, [&](const EfficiencyPoint& p) { return p.channels > channels; });

@@ -58,7 +58,9 @@ struct DeviceProfile {
   EfficiencyCurve grouped_convolution = {{1, 1}};  // the same within a group; 1: depthwise
   EfficiencyCurve recurrent = {{1, 1}};            // by the hidden size
 
-  double flops_of(DType dtype) const;  // of float32 where the type has no figure of its own
+  double flops_of(DType dtype) const;              // of float32 where the type has no figure of its own
+  size_t cache_level(double bytes) const;          // the smallest that holds them; their number for DRAM
+  const Bandwidth& bandwidth(double bytes) const;  // of that level
 };
 
 // Straight lines between the points, level outside of them.

@@ -425,11 +425,9 @@ void Search::explain(std::vector<ColumnPlan>& plans) const {
     for (const Strategy strategy : order) alternatives.push_back(alternative(column, *best.at(strategy)));
     // Not among the choices where everything is to be stitched.
     if (program_.columns[column].members.size() < 2 || best.contains(Strategy::kApart)) continue;
-    Choice apart;
-    for (uint32_t m = 0; m < program_.columns[column].members.size(); ++m) {
-      apart.lanes.push_back({{m}, {}});
-      apart.cost += lane_cost(program_, program_.columns[column], cost_, apart.lanes.back());
-    }
+    const Column& members = program_.columns[column];
+    const Choice apart =
+        make_choice(program_, members, cost_, apart_lanes(everyone(members)), Strategy::kApart);
     alternatives.push_back(alternative(column, apart));
   }
 }
@@ -463,13 +461,8 @@ void Search::connect() {
 Nanoseconds Search::price(const std::vector<ColumnPlan>& columns) {
   connect();
   for (uint32_t column = 0; column < program_.columns.size(); ++column) {
-    Choice choice{
-        .lanes = columns[column].lanes, .strategy = columns[column].strategy, .cost = 0, .lane_of = {}};
-    choice.lane_of.resize(program_.columns[column].members.size());
-    for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
-      choice.cost += lane_cost(program_, program_.columns[column], cost_, choice.lanes[l]);
-      for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
-    }
+    Choice choice = make_choice(program_, program_.columns[column], cost_, columns[column].lanes,
+                                columns[column].strategy);
     wants_[column].push_back(wants_of(program_.columns[column], choice));
     choices_[column].choices.push_back(std::move(choice));
   }

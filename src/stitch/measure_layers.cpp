@@ -56,11 +56,7 @@ std::vector<LanePlan> lanes_of(const Way& way, size_t size, const Program& progr
                                const WeightUse& weights) {
   const auto begin = way.lane.members.begin();
   const std::vector<uint32_t> members(begin, begin + static_cast<std::ptrdiff_t>(size));
-  if (way.strategy == Strategy::kApart) {
-    std::vector<LanePlan> lanes;
-    for (const uint32_t m : members) lanes.push_back({{m}, {}});
-    return lanes;
-  }
+  if (way.strategy == Strategy::kApart) return apart_lanes(members);
   if (size == way.lane.members.size()) return {way.lane};
   const auto& operands = way.lane.option.operands;
   const Proposal proposal = propose_lane(program, *way.column, members, weights, false,
@@ -164,16 +160,16 @@ double Layers::predicted(const Candidate& candidate) const {
   Nanoseconds sum = cost_.run();
   for (const LanePlan& lane : candidate.lanes) {
     sum += lane_cost(program_, *candidate.column, cost_, lane);
-    std::map<Number, size_t> images;
+    std::set<Number> images;
     for (const uint32_t m : lane.members) {
       const Member& member = candidate.column->members[m];
       for (const auto* numbers : {&member.operands, &member.outputs})
         for (const Number number : *numbers)
-          if (number != kNoNumber && program_.weights[number] == nullptr) ++images[number];
+          if (number != kNoNumber && program_.weights[number] == nullptr) images.insert(number);
     }
     double bytes = 0;
     const Type* type = nullptr;
-    for (const auto& [number, times] : images)
+    for (const Number number : images)
       if (program_.types[number].has_rank() && program_.types[number].rank() >= 4) {
         bytes += program_.bytes[number];
         type = &program_.types[number];

@@ -53,8 +53,7 @@ Nanoseconds together(Work work, double models, bool shared, const CostModel& cos
   work.output_elements *= models;
   if (shared || models == 1) return cost.node(work);
   work.weight_bytes *= models;
-  if (work.kernel == Kernel::kConvolution) work.kernel = Kernel::kGroupedConvolution;
-  return cost.node(work) + (work.kernel == Kernel::kMatMul ? cost.packing(work) : 0);
+  return cost.group(work);
 }
 
 }  // namespace

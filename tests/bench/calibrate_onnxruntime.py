@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from mtz import processor
+from mtz import processor, publish
 from onnx import TensorProto, helper
 from sweep_models import Network, bert
 
@@ -280,9 +280,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     text = json.dumps(measure(Calibration(options.threads, options.seconds), options), indent=2) + "\n"
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     return 0
 
 

@@ -31,7 +31,7 @@ import onnxruntime as ort
 from vs_onnxruntime import ROOT, OrtTurns, Subject, check, mts_median_ms
 
 from cli import stitch  # the folder is added by vs_onnxruntime
-from mtz import cpu_target, processor, table
+from mtz import cpu_target, processor, publish, table
 from oracle import Family, Reference
 
 WAYS = ["mts", "sequential", "concat", "fused"]  # the last three in ONNX Runtime
@@ -183,9 +183,7 @@ def main() -> int:
         if options.dump:
             options.dump.write_text(json.dumps([dataclasses.asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8")
     text = report(rows, options)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     return 1 if any(r.problem for r in rows) else 0
 
 

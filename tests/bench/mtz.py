@@ -207,6 +207,13 @@ def measure(network: str, models: int, sharing: int, options: argparse.Namespace
 # ---- tables ------------------------------------------------------------------------------------------------------
 
 
+def publish(text: str, output: Path | None) -> None:
+    """To standard output and, where one is given, to a file."""
+    if output:
+        output.write_text(text, encoding="utf-8")
+    print(text)
+
+
 def table(head: list[str], lines: list[list[str]]) -> str:
     marks = ["---"] + ["---:"] * (len(head) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, marks, *lines]) + "\n"
@@ -278,9 +285,7 @@ def main() -> int:
                 rows.append(measure(network, models, sharing, options))
                 print(rows[-1].name, rows[-1].executor, rows[-1].runtime, rows[-1].problems or "", file=sys.stderr)
     text = report(rows, options)
-    if options.output:
-        options.output.write_text(text)
-    print(text)
+    publish(text, options.output)
     return 0
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from mtz import processor, table  # noqa: E402
+from mtz import processor, publish, table  # noqa: E402
 from scale_models import SETS, Set, SetWriter  # noqa: E402
 
 COMPOSE = """
@@ -181,9 +181,7 @@ def main() -> int:
     if steps:
         text += "\nBy number of models (least of the rounds):\n\n"
         text += table(["set", "models", "seconds", "ms a model", "GB/s", "processor, s", "anonymous memory, MB"], steps)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     return 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from mtz import table  # noqa: E402
+from mtz import publish, table  # noqa: E402
 from sweep import checked  # noqa: E402
 from sweep_models import NETWORKS, move_weights  # noqa: E402
 
@@ -81,9 +81,7 @@ def main() -> int:
             f"GPU**. The last row is what the paper (SECON 2022) reports, on its GPUs and models. Memory is weights and "
             f"activations; netfuse's holds the shared weights once a model. Planning reads and hashes the models, too.\n\n")  # fmt: skip
     text += table(HEAD, rows)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     return 0
 
 

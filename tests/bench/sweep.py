@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from cli import mts  # noqa: E402
-from mtz import Row, check, cpu_target, find_twins, graph_of, processor, runtime_speeds, table  # noqa: E402
+from mtz import Row, check, cpu_target, find_twins, graph_of, processor, publish, runtime_speeds, table  # noqa: E402
 from oracle import Family  # noqa: E402
 from predicted import spearman  # noqa: E402
 from sweep_models import NETWORKS  # noqa: E402
@@ -164,9 +164,7 @@ def main() -> int:
         if options.dump:
             options.dump.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
     text = report(points, options)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     return 0
 
 

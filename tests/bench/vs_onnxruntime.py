@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from cli import mts  # noqa: E402
 from large_models import LARGE, large_model  # noqa: E402
-from mtz import processor, table  # noqa: E402
+from mtz import processor, publish, table  # noqa: E402
 from oracle import difference, draw, is_quantised  # noqa: E402
 
 LONGEST = 10_000  # iterations a turn, as in mts bench
@@ -262,9 +262,7 @@ def main() -> int:
         if options.dump:
             options.dump.write_text(json.dumps([dataclasses.asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8")
     text = report(rows, options)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, options.output)
     kept = counted(rows, options.floor)
     failed = any(r.problem for r in rows)
     failed |= options.mean is not None and bool(kept) and mean(kept) > options.mean

@@ -12,16 +12,6 @@
 #include <gtest/gtest.h>
 
 namespace mts::exec {
-namespace avx512 {
-const TileOps& ops();
-}
-namespace avx2 {
-const TileOps& ops();
-}
-namespace baseline {
-const TileOps& ops();
-}
-
 namespace {
 
 std::vector<std::pair<std::string, const TileOps*>> variants() {

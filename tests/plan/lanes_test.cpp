@@ -16,12 +16,6 @@ std::string linear(const std::string& weight) {
   return "g (float[N,K] x) => (float[N,K] y) <float[1,1] w = {" + weight + "}> { y = MatMul (x, w) }";
 }
 
-std::vector<uint32_t> everyone(const Column& column) {
-  std::vector<uint32_t> members(column.members.size());
-  std::iota(members.begin(), members.end(), 0u);
-  return members;
-}
-
 Lane lane_of(const Planned& planned, const std::string& op, bool distinct_weights = false) {
   const Column& column = planned.column(op);
   return make_lane(planned.program, column, everyone(column), distinct_weights);

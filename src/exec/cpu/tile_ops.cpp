@@ -1,16 +1,6 @@
 #include "exec/cpu/tile_ops.h"
 
 namespace mts::exec {
-namespace avx512 {
-const TileOps& ops();
-}
-namespace avx2 {
-const TileOps& ops();
-}
-namespace baseline {
-const TileOps& ops();
-}
-
 const TileOps& tile_ops() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&

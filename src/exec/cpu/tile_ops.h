@@ -55,4 +55,15 @@ struct TileOps {
 
 const TileOps& tile_ops();  // the best for this machine
 
+// Each instruction set's own. Precondition: the machine has it.
+namespace avx512 {
+const TileOps& ops();
+}
+namespace avx2 {
+const TileOps& ops();
+}
+namespace baseline {
+const TileOps& ops();
+}
+
 }  // namespace mts::exec
