@@ -14,12 +14,13 @@ namespace mts {
 namespace calibration {
 namespace {
 
-constexpr size_t kProbes = 52;       // how many pairs are measured: for the progress and the time of each
+constexpr size_t kProbes = 56;       // how many pairs are measured: for the progress and the time of each
+constexpr double kLeastBlock = 3;    // of channels: fewer are noise
 constexpr double kLeastShare = 0.2;  // of a node's time that counts as work, whatever the dispatch cost
 
 // Widths with and without remainder in vectors of 8 and 16.
 constexpr int64_t kWidths[] = {3, 8, 12, 16, 24, 32, 64, 128};
-constexpr int64_t kGroupWidths[] = {1, 2, 3, 4, 6, 8, 12, 16, 32, 64};
+constexpr int64_t kGroupWidths[] = {1, 2, 4, 6, 8, 12, 16, 32, 64};
 constexpr int64_t kImageChannels = 3;
 constexpr int64_t kHiddenSizes[] = {16, 64};
 constexpr int64_t kMatMulWidths[] = {8, 16, 32, 64, 128, 256, 512};
@@ -71,6 +72,7 @@ class Fitter {
 
   void dispatch();
   void memory();
+  void blocks();
   void rates();
   void views();
 
@@ -137,6 +139,24 @@ void Fitter::memory() {
   }
 }
 
+void Fitter::blocks() {
+  const auto convolution = [&](int64_t inputs, int64_t outputs) {
+    const ConvProbe probe{.groups = 1, .channels = inputs, .stem = outputs};
+    return node_seconds(
+        "convolution " + std::to_string(inputs) + " to " + std::to_string(outputs),
+        [&](int length) { return conv_stems(probe, length); }, 2, kConvolutions);
+  };
+  // One channel more than whole blocks costs as many as there are in a block.
+  const double inputs = 32, outputs = 16;
+  const double whole = convolution(32, 16), input = convolution(33, 16), output = convolution(32, 17);
+  const auto block = [&](double channels, double seconds) {
+    const double more = channels * (seconds / whole - 1);
+    return more < kLeastBlock ? 1 : std::exp2(std::round(std::log2(std::min(more, channels))));
+  };
+  profile_.input_block = block(inputs, input);
+  profile_.output_block = block(outputs, output);
+}
+
 void Fitter::rates() {
   std::vector<std::pair<EfficiencyCurve*, EfficiencyPoint>> rates;  // in FLOP/s until the peak is known
   const auto add = [&](EfficiencyCurve& curve, int64_t channels, double flops, double seconds) {
@@ -156,7 +176,7 @@ void Fitter::rates() {
     const ConvProbe probe{.groups = groups, .channels = channels};
     // A layer with so few channels is the first of its network, and has more of them behind it.
     const bool stem = channels == kImageChannels;
-    const int64_t made = groups * (stem ? kStemChannels : channels);
+    const int64_t made = groups * (stem ? probe.stem : channels);
     const double node = node_seconds(
         what + " " + std::to_string(channels),
         [&](int length) { return stem ? conv_stems(probe, length) : conv_chain(probe, length); }, 2,
@@ -166,11 +186,26 @@ void Fitter::rates() {
     const double bytes =
         moving(4 * pixels * static_cast<double>(groups * channels + made), 4 * taps, kConvolutions);
     const double mean = stem ? conv_dispatch_ + streaming(4 * pixels * static_cast<double>(made)) : 0;
-    add(curve, channels, 2 * taps * pixels, without(conv_dispatch_ + bytes + mean, node));
+    const auto each = static_cast<double>(stem ? probe.stem : channels), own = static_cast<double>(channels);
+    const double computed =
+        groups > 1 ? 1 : profile_.computed_inputs(own) / own * profile_.computed_outputs(each) / each;
+    add(curve, channels, 2 * taps * pixels * computed, without(conv_dispatch_ + bytes + mean, node));
   };
   for (const int64_t channels : kWidths) conv(profile_.convolution, "convolution", 1, channels);
   for (const int64_t channels : kGroupWidths)
     conv(profile_.grouped_convolution, "grouped convolution", channels == 1 ? 32 : 4, channels);
+  const auto strided = [&](int64_t stride) {
+    const ConvProbe probe{.groups = 4, .channels = 12, .stem = 12, .stride = stride};
+    const double node = node_seconds(
+        "grouped convolution, stride " + std::to_string(stride),
+        [&](int length) { return conv_stems(probe, length); }, 2, kConvolutions);
+    const double image = 4 * 48 * static_cast<double>(probe.size * probe.size);
+    const double made = image / static_cast<double>(stride * stride);
+    const double bytes = moving(image + made, 4 * 48 * 12 * 9, kConvolutions) + streaming(made);
+    return without(2 * conv_dispatch_ + bytes, node);
+  };
+  const double all_pixels = strided(1), a_quarter = strided(2);
+  profile_.strided_groups = std::clamp(all_pixels / 4 / a_quarter, 0.1, 1.0);
   for (const int64_t hidden : kHiddenSizes) {
     const int64_t steps = 8;
     const double node = node_seconds(
@@ -228,7 +263,8 @@ void Fitter::views() {
   log::debug("convolution {:.2f} us, with Relu {:.2f}, with Reshape {:.2f}; Transpose {:.2f}, Softmax {:.2f}",
              alone * 1e6, followed * 1e6, relaid * 1e6, (both - softmax) * 1e6, softmax * 1e6);
   const double pass = 2 * image / profile_.caches.front().bandwidth.streaming;
-  profile_.fuses_elementwise = followed - alone < 0.5 * (profile_.dispatch_seconds + pass);
+  profile_.fusion =
+      followed - alone < 0.5 * (profile_.dispatch_seconds + pass) ? Fusion::kAny : Fusion::kNone;
   // With half the channels every other convolution does half the work.
   profile_.channels_last = relaid - 0.75 * alone > 0.5 * pass;
 
@@ -246,6 +282,7 @@ Result<DeviceProfile> Fitter::run() {
   profile_.overlap = 0;
   memory();
   dispatch();
+  blocks();
   rates();
   views();
   if (!error_.message.empty()) return tl::unexpected(error_);

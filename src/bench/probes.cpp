@@ -156,7 +156,7 @@ Probe conv_chain(const ConvProbe& what, int length) {
 }
 
 Probe conv_stems(const ConvProbe& what, int count) {
-  const int64_t in = what.groups * what.channels, out = what.groups * kStemChannels;
+  const int64_t in = what.groups * what.channels, out = what.groups * what.stem;
   Chain chain({1, in, what.size, what.size});
   const ValueId image = chain.last();
   const float limit = std::sqrt(3.0f / static_cast<float>(what.channels * what.kernel * what.kernel));
@@ -164,7 +164,9 @@ Probe conv_stems(const ConvProbe& what, int count) {
   std::vector<ValueId> means;
   for (int i = 0; i < count; ++i) {
     const ValueId w = chain.weight({out, what.channels, what.kernel, what.kernel}, limit);
-    chain.add("Conv", {image, w}, {1, out, what.size, what.size}, {{"group", what.groups}, {"pads", pads}});
+    const int64_t made = (what.size + what.stride - 1) / what.stride;
+    chain.add("Conv", {image, w}, {1, out, made, made},
+              {{"group", what.groups}, {"pads", pads}, {"strides", std::vector<int64_t>(2, what.stride)}});
     chain.add("GlobalAveragePool", {chain.last()}, {1, out, 1, 1});
     means.push_back(chain.last());
   }

@@ -32,11 +32,12 @@ struct ConvProbe {
   int64_t kernel = 3;
   bool relu = false;     // behind every convolution
   bool reshape = false;  // every other convolution works on half the channels of an image, batch 2
+  int64_t stem = 32;     // channels of one group out, in conv_stems()
+  int64_t stride = 1;    // in conv_stems()
 };
 Probe conv_chain(const ConvProbe& what, int length);
-// First layers of a network, side by side: `channels` a group in, `kStemChannels` a group out. Each is
-// averaged over its pixels.
-inline constexpr int64_t kStemChannels = 32;
+// First layers of a network, side by side: `channels` a group in, `stem` a group out. Each is averaged over
+// its pixels.
 Probe conv_stems(const ConvProbe& what, int count);
 
 // v_i = v_(i-1) + w: two tensors of `elements` read, one written. A Gather of one element reads each v_i too,

@@ -92,24 +92,28 @@ Work CostModel::work_of(const Node& node, std::span<const Type* const> operands,
     work.flops = 2 * work.output_elements * taps;
     const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
     work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
-    work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
+    work.inputs = inner(1, 1);
+    work.outputs = inner(1, 0) / groups;
+    work.strided = std::ranges::any_of(node.ints_or("strides", {}), [](int64_t s) { return s > 1; });
   } else if (node.is("ConvTranspose") && operands.size() > 1) {
     const double taps = element_count(*operands[1]) / std::max(inner(1, 0), 1.0);
     work.flops = 2 * element_count(*operands[0]) * taps;
     const auto groups = static_cast<double>(std::max<int64_t>(node.int_or("group", 1), 1));
     work.kernel = groups > 1 ? Kernel::kGroupedConvolution : Kernel::kConvolution;
-    work.channels = std::min(inner(1, 1), inner(1, 0) / groups);
+    work.inputs = inner(1, 0) / groups;
+    work.outputs = inner(1, 1);
   } else if ((node.is("MatMul") || node.is("Gemm")) && !operands.empty() && operands[0]->has_rank() &&
              operands[0]->rank() > 0) {
     const double summed = inner(0, operands[0]->rank() - 1);
     work.flops = 2 * work.output_elements * summed;
     work.kernel = Kernel::kMatMul;
     const bool has_columns = outputs.size() == 1 && outputs[0]->has_rank() && outputs[0]->rank() > 0;
-    work.channels = has_columns ? std::min(summed, size_of(*outputs[0], outputs[0]->rank() - 1)) : summed;
+    work.inputs = summed;
+    work.outputs = has_columns ? size_of(*outputs[0], outputs[0]->rank() - 1) : summed;
   } else if ((node.is("LSTM") || node.is("GRU") || node.is("RNN")) && operands.size() > 2) {
     work.flops = 2 * inner(0, 0) * inner(0, 1) * (element_count(*operands[1]) + element_count(*operands[2]));
     work.kernel = Kernel::kRecurrent;
-    work.channels = operands[2]->has_rank() && operands[2]->rank() > 2 ? inner(2, 2) : 1;
+    work.inputs = work.outputs = operands[2]->has_rank() && operands[2]->rank() > 2 ? inner(2, 2) : 1;
   } else {
     work.flops = element_flops(node) * work.output_elements;
   }
@@ -123,17 +127,27 @@ CostModel CostModel::with_weights(double bytes) const {
 }
 
 double CostModel::efficiency(const Work& work) const {
+  const double channels = std::min(work.inputs, work.outputs);
   switch (work.kernel) {
     case Kernel::kOther:
       return 1;
     case Kernel::kMatMul:
-      return efficiency_at(profile_.matmul, work.channels);
-    case Kernel::kConvolution:
-      return efficiency_at(profile_.convolution, work.channels);
-    case Kernel::kGroupedConvolution:
-      return efficiency_at(profile_.grouped_convolution, work.channels);
+      return efficiency_at(profile_.matmul, channels);
+    case Kernel::kConvolution: {
+      const double inputs = profile_.computed_inputs(work.inputs);
+      const double outputs = profile_.computed_outputs(work.outputs);
+      const double asked_for = work.inputs * work.outputs / (inputs * outputs);
+      return asked_for * efficiency_at(profile_.convolution, std::min(inputs, outputs));
+    }
+    case Kernel::kGroupedConvolution: {
+      // Kernels for whole blocks need them on both sides: without, it is no better than one output less.
+      const bool partly = std::fmod(work.inputs, profile_.input_block) != 0 &&
+                          std::fmod(work.outputs, profile_.input_block) == 0;
+      return efficiency_at(profile_.grouped_convolution, partly ? work.outputs - 1 : work.outputs) *
+             (work.strided ? profile_.strided_groups : 1);
+    }
     case Kernel::kRecurrent:
-      return efficiency_at(profile_.recurrent, work.channels);
+      return efficiency_at(profile_.recurrent, channels);
   }
   return 1;
 }
@@ -189,6 +203,11 @@ Nanoseconds CostModel::inside(double others, double flops) const {
 Nanoseconds CostModel::view(const Type& type, double bytes) const {
   const bool moves = profile_.channels_last && type.has_rank() && type.rank() >= 4;
   return moves ? copy(bytes, 1) : to_nanoseconds(profile_.view_seconds);
+}
+
+Nanoseconds CostModel::transpose(const Type& type, double bytes) const {
+  const Nanoseconds reshapes = profile_.joins_in_place ? 0 : view(type, bytes) + view({}, bytes);
+  return reshapes + copy(bytes, 1);
 }
 
 }  // namespace mts

@@ -24,7 +24,8 @@ struct Work {
   double weight_bytes = 0;      // read
   double output_elements = 0;
   Kernel kernel = Kernel::kOther;
-  double channels = 1;  // see DeviceProfile::matmul and those below it
+  double inputs = 1, outputs = 1;  // channels, columns or units, of a group: see DeviceProfile::matmul
+  bool strided = false;            // a convolution that steps over pixels
   DType dtype = DType::kFloat32;
 };
 
@@ -53,7 +54,7 @@ class CostModel {
   // An elementwise node that runs inside the step that feeds it: no dispatch, and the bytes that it reads
   // beside that step's output and writes instead of it are `others`.
   Nanoseconds inside(double others, double flops) const;
-  bool fuses_elementwise() const { return profile_.fuses_elementwise; }
+  Fusion fusion() const { return profile_.fusion; }
   // What a batched matrix product costs beside its work: its weights are put in another order, which takes
   // twice what a copy does (ONNX Runtime 1.32: 0.04 us a kB in L2, 0.1 beyond it). One row reads them as they
   // are.
@@ -70,9 +71,12 @@ class CostModel {
   // A Reshape of a value of this type, `bytes` in all members; with channels last, one of an image moves
   // them.
   Nanoseconds view(const Type& type, double bytes) const;
+  // A Reshape, a Transpose and a Reshape back: one step where joins are in place; else the first of them
+  // moves an image with channels last too.
+  Nanoseconds transpose(const Type& type, double bytes) const;
 
  private:
-  double efficiency(const Work& work) const;
+  double efficiency(const Work& work) const;             // of the peak, for what was asked for
   double together(double compute, double moving) const;  // seconds, by how far the device overlaps them
 
   DeviceProfile profile_;

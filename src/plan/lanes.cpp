@@ -5,6 +5,8 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
+#include <string_view>
 
 namespace mts {
 namespace {
@@ -40,7 +42,9 @@ Nanoseconds predicted_cost(const Program& program, const Column& column, const C
     total.weight_bytes += work.weight_bytes;
     total.output_elements += work.output_elements;
     total.kernel = work.kernel;
-    total.channels = work.channels;
+    total.inputs = work.inputs;
+    total.outputs = work.outputs;
+    total.strided = work.strided;
     total.dtype = work.dtype;
   }
   const Member& first = column.members[lane.members.front()];
@@ -94,6 +98,24 @@ std::vector<std::vector<uint32_t>> in_chunks(size_t members, size_t size) {
     chunks.back().push_back(m);
   }
   return chunks;
+}
+
+bool is_image(const Type& type) { return type.has_rank() && type.rank() >= 4; }
+
+// Behind a convolution, or behind what runs inside one.
+bool runs_inside_convolution(const Program& program, const Member& member, const Member& producer,
+                             const CostModel& cost) {
+  static const std::set<std::string_view> last = {"Relu",    "LeakyRelu", "Clip",
+                                                  "Sigmoid", "Tanh",      "HardSigmoid"};
+  static const std::set<std::string_view> any = {"Add", "BatchNormalization"};
+  const Node& node = program.node(member);
+  const bool scales = node.is("Mul") && std::ranges::any_of(member.operands, [&](Number operand) {
+                        return operand != kNoNumber && program.weights[operand] != nullptr;
+                      });
+  if (!scales && !any.contains(node.op_type) && !last.contains(node.op_type)) return false;
+  const Node& before = program.node(producer);
+  return before.is("Conv") ||
+         (!last.contains(before.op_type) && runs_inside_producer(program, producer, cost));
 }
 
 }  // namespace
@@ -170,13 +192,17 @@ bool WeightUse::may_concatenate(std::span<const Number> numbers) const {
 }
 
 bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost) {
-  if (!cost.fuses_elementwise() || !is_elementwise(program.node(member))) return false;
+  if (cost.fusion() == Fusion::kNone || !is_elementwise(program.node(member))) return false;
   for (const Number operand : member.operands) {
     if (operand == kNoNumber || !program.sources[operand].produced()) continue;
     const bool same_size = member.outputs.empty() || member.outputs.front() == kNoNumber ||
                            CostModel::element_count(program.types[operand]) ==
                                CostModel::element_count(program.types[member.outputs.front()]);
-    if (program.use_counts[operand] == 1 && same_size) return true;
+    if (program.use_counts[operand] != 1 || !same_size) continue;
+    const ValueSource& source = program.sources[operand];
+    if (cost.fusion() == Fusion::kAny || !is_image(program.types[operand]) ||
+        runs_inside_convolution(program, member, program.columns[source.column].members[source.member], cost))
+      return true;
   }
   return false;
 }

@@ -4,8 +4,17 @@
 #include "plan/embedded_profiles.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mts {
+
+double DeviceProfile::computed_inputs(double channels) const {
+  return channels < input_block ? channels : std::ceil(channels / input_block) * input_block;
+}
+
+double DeviceProfile::computed_outputs(double channels) const {
+  return std::ceil(channels / output_block) * output_block;
+}
 
 double DeviceProfile::flops_of(DType dtype) const {
   const auto it = flops.find(dtype);

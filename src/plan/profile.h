@@ -35,6 +35,13 @@ struct EfficiencyPoint {
 };
 using EfficiencyCurve = std::vector<EfficiencyPoint>;  // ascending in channels, not empty
 
+// Which elementwise steps run inside the step that feeds them.
+enum class Fusion : uint8_t {
+  kNone,
+  kConvolution,  // of images: activations, sums and normalizations behind a convolution; of others: all
+  kAny,
+};
+
 struct DeviceProfile {
   std::string name;
   bool is_cpu = false;
@@ -49,15 +56,22 @@ struct DeviceProfile {
   double copy_efficiency = 1;  // of Concat, Split and Transpose: share of the bandwidth that they reach
   double run_seconds = 0;      // fixed cost of a run of a model
   double overlap = 1;          // share of the lesser of computing and moving bytes hidden behind the other
-  bool fuses_elementwise = false;     // elementwise steps run inside the step that feeds them
-  bool joins_in_place = false;        // Concat and Split along the first axis move nothing
-  bool channels_last = false;         // of images: a Reshape between their batch and channels moves the bytes
-  bool packs_group_weights = false;   // of batched matrix products, at every run; shared ones are packed once
-  EfficiencyCurve matmul = {{1, 1}};  // by the least of the rows of the weight and its columns
-  EfficiencyCurve convolution = {{1, 1}};          // by the least of input and output channels
-  EfficiencyCurve grouped_convolution = {{1, 1}};  // the same within a group; 1: depthwise
-  EfficiencyCurve recurrent = {{1, 1}};            // by the hidden size
+  Fusion fusion = Fusion::kNone;
+  bool joins_in_place = false;       // Concat and Split along the first axis move nothing
+  bool channels_last = false;        // of images: a Reshape between their batch and channels moves the bytes
+  bool packs_group_weights = false;  // of batched matrix products, at every run; shared ones are packed once
+  // Convolutions compute their channels in blocks, the rest of the last one for nothing; inputs that are
+  // fewer than a block are no block.
+  double input_block = 1, output_block = 1;
+  EfficiencyCurve matmul = {{1, 1}};               // by the least of the rows of the weight and its columns
+  EfficiencyCurve convolution = {{1, 1}};          // by the least of input and output channels, in blocks
+  EfficiencyCurve grouped_convolution = {{1, 1}};  // by the output channels of a group; 1: depthwise
+  double strided_groups = 1;             // share of that which grouped convolutions with strides reach
+  EfficiencyCurve recurrent = {{1, 1}};  // by the hidden size
 
+  // The channels that a convolution computes for so many.
+  double computed_inputs(double channels) const;
+  double computed_outputs(double channels) const;
   double flops_of(DType dtype) const;              // of float32 where the type has no figure of its own
   size_t cache_level(double bytes) const;          // the smallest that holds them; their number for DRAM
   const Bandwidth& bandwidth(double bytes) const;  // of that level

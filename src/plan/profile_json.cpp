@@ -68,6 +68,16 @@ EfficiencyCurve read_curve(JsonReader& reader, const Json& json, const std::stri
   return curve;
 }
 
+constexpr const char* kFusions[] = {"none", "convolution", "any"};  // by Fusion
+
+Fusion read_fusion(JsonReader& reader, const Json& json) {
+  const std::string text = reader.text(json, "fuses_elementwise");
+  for (size_t i = 0; i < std::size(kFusions); ++i)
+    if (text == kFusions[i]) return static_cast<Fusion>(i);
+  reader.refuse("fuses_elementwise", "is none of none, convolution and any");
+  return Fusion::kNone;
+}
+
 Json curve_json(const EfficiencyCurve& curve) {
   Json json = Json::array();
   for (const EfficiencyPoint& point : curve)
@@ -83,10 +93,26 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
   if (json.is_discarded()) reader.refuse("", "is no JSON");
   DeviceProfile profile;
   if (reader.ok() && reader.object(json, "",
-                                   {"schema_version", "name", "kind", "sources", "flops", "memory", "cores",
-                                    "core_elements", "dispatch_seconds", "view_seconds", "copy_efficiency",
-                                    "run_seconds", "overlap", "fuses_elementwise", "joins_in_place",
-                                    "channels_last", "packs_group_weights", "efficiency"})) {
+                                   {"schema_version",
+                                    "name",
+                                    "kind",
+                                    "sources",
+                                    "flops",
+                                    "memory",
+                                    "cores",
+                                    "core_elements",
+                                    "dispatch_seconds",
+                                    "view_seconds",
+                                    "copy_efficiency",
+                                    "run_seconds",
+                                    "overlap",
+                                    "fuses_elementwise",
+                                    "joins_in_place",
+                                    "channels_last",
+                                    "packs_group_weights",
+                                    "convolution_blocks",
+                                    "strided_groups",
+                                    "efficiency"})) {
     if (json["schema_version"] != kSchemaVersion)
       reader.refuse("schema_version",
                     "this version of mts reads " + std::to_string(kSchemaVersion) + " only");
@@ -112,7 +138,13 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     profile.joins_in_place = reader.truth(json["joins_in_place"], "joins_in_place");
     profile.channels_last = reader.truth(json["channels_last"], "channels_last");
     profile.packs_group_weights = reader.truth(json["packs_group_weights"], "packs_group_weights");
-    profile.fuses_elementwise = reader.truth(json["fuses_elementwise"], "fuses_elementwise");
+    profile.fusion = read_fusion(reader, json["fuses_elementwise"]);
+    const Json& blocks = json["convolution_blocks"];
+    if (reader.object(blocks, "convolution_blocks", {"inputs", "outputs"})) {
+      profile.input_block = reader.number(blocks["inputs"], "convolution_blocks.inputs");
+      profile.output_block = reader.number(blocks["outputs"], "convolution_blocks.outputs");
+    }
+    profile.strided_groups = reader.number(json["strided_groups"], "strided_groups", false, 1);
     const Json& curves = json["efficiency"];
     if (reader.object(curves, "efficiency", {"matmul", "convolution", "grouped_convolution", "recurrent"})) {
       profile.matmul = read_curve(reader, curves["matmul"], "efficiency.matmul");
@@ -150,10 +182,12 @@ std::string to_json(const DeviceProfile& profile) {
   json["copy_efficiency"] = profile.copy_efficiency;
   json["run_seconds"] = profile.run_seconds;
   json["overlap"] = profile.overlap;
-  json["fuses_elementwise"] = profile.fuses_elementwise;
+  json["fuses_elementwise"] = kFusions[static_cast<size_t>(profile.fusion)];
   json["joins_in_place"] = profile.joins_in_place;
   json["channels_last"] = profile.channels_last;
   json["packs_group_weights"] = profile.packs_group_weights;
+  json["convolution_blocks"] = {{"inputs", profile.input_block}, {"outputs", profile.output_block}};
+  json["strided_groups"] = profile.strided_groups;
   json["efficiency"] = {{"matmul", curve_json(profile.matmul)},
                         {"convolution", curve_json(profile.convolution)},
                         {"grouped_convolution", curve_json(profile.grouped_convolution)},

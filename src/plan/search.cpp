@@ -22,7 +22,8 @@ constexpr int kMaxSweeps = 4;
 struct SetWant {
   std::vector<Number> numbers;  // per member of the lane
   Form form;
-  bool inside = false;  // the reader runs inside its producer, unless a change of placement comes between
+  uint32_t inside = 0;  // steps from the reader on that run inside its producer, unless a change of placement
+                        // comes between
   double bytes = 0;     // of the numbers
 };
 
@@ -32,7 +33,7 @@ struct Want {
   uint32_t producer = 0;  // a column
   Number number = 0;      // one value as it is ...
   uint32_t set = kNoSet;  // ... or this one of Wants::sets
-  bool inside = false;
+  uint32_t inside = 0;    // as of a SetWant
 };
 
 // All wants of a choice, operand by operand, and what it costs to join those that come from several places.
@@ -59,9 +60,12 @@ class Search {
   using State = size_t;
   // The cost of bringing numbers of one column into the wanted form, when that column runs by `choice`.
   Nanoseconds convert(const Choice& choice, const Wants& wants, const Want& want) const;
-  Nanoseconds convert_one(const Choice& choice, Number number, bool inside) const;
+  Nanoseconds convert_one(const Choice& choice, Number number, uint32_t inside) const;
   Nanoseconds convert_set(const Choice& choice, const SetWant& want) const;
   Nanoseconds single(const Choice& choice, Number number) const;
+  uint32_t steps_inside(const Member& member) const;
+  // What would have run inside another step becomes so many steps that read and write everything.
+  Nanoseconds own_steps(double bytes, uint32_t steps) const { return steps * cost_.copy(bytes, 1); }
   Wants wants_of(const Column& column, const Choice& choice) const;
   // Splits a want into what depends on one producer's choice each; the rest of its cost goes to `joins`.
   void add_set(SetWant want, Wants& wants) const;
@@ -90,7 +94,8 @@ class Search {
   std::vector<std::vector<uint32_t>> readers_;  // [column]
   std::vector<uint32_t> fan_out_;
   std::vector<State> decided_;
-  std::vector<bool> is_model_output_;  // [number]
+  std::vector<bool> is_model_output_;     // [number]
+  std::vector<const Member*> reader_of_;  // [number], one of them
   mutable struct {
     double bytes = -1;
     Nanoseconds size = 0, cost = 0;
@@ -131,15 +136,29 @@ Nanoseconds Search::single(const Choice& choice, Number number) const {
   return single_.cost;
 }
 
+// The member and what follows it inside the same producer. Where anything can hold elementwise steps, the
+// first that is cut off holds the others.
+uint32_t Search::steps_inside(const Member& member) const {
+  const Member* next = &member;
+  uint32_t steps = 0;
+  while (next != nullptr && runs_inside_producer(program_, *next, cost_)) {
+    ++steps;
+    if (cost_.fusion() == Fusion::kAny || next->outputs.size() != 1) break;
+    const Number output = next->outputs.front();
+    next = output == kNoNumber || program_.use_counts[output] != 1 ? nullptr : reader_of_[output];
+  }
+  return steps;
+}
+
 Nanoseconds Search::convert(const Choice& choice, const Wants& wants, const Want& want) const {
   return want.set == Want::kNoSet ? convert_one(choice, want.number, want.inside)
                                   : convert_set(choice, wants.sets[want.set]);
 }
 
-Nanoseconds Search::convert_one(const Choice& choice, Number number, bool inside) const {
+Nanoseconds Search::convert_one(const Choice& choice, Number number, uint32_t inside) const {
   // Part of what one step makes for several: its reader is a step of its own.
-  const bool apart = inside && lane_with(choice, program_.sources[number].member).fused();
-  return single(choice, number) + (apart ? cost_.copy(program_.bytes[number], 1) : 0);
+  const bool apart = lane_with(choice, program_.sources[number].member).fused();
+  return single(choice, number) + (apart ? own_steps(program_.bytes[number], inside) : 0);
 }
 
 Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const {
@@ -164,16 +183,14 @@ Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const
       case Distance::kSame:
         return 0;
       case Distance::kReshape:
-        // What would have run inside its producer becomes a step of its own, which reads and writes
-        // everything.
-        return cost_.view(type, want.bytes) + (want.inside ? cost_.copy(want.bytes, 1) : 0);
+        return cost_.view(type, want.bytes) + own_steps(want.bytes, want.inside);
       case Distance::kTranspose:
-        return cost_.copy(want.bytes, 1);
+        return cost_.transpose(type, want.bytes) + own_steps(want.bytes, want.inside);
     }
   }
   const bool in_place = cost_.joins_in_place() && want.form.placement.axis == 0;
   Nanoseconds sum = in_place ? cost_.view({}, 0) : cost_.copy(want.bytes, 1);
-  if (want.inside) sum += cost_.launch();
+  sum += want.inside * cost_.launch();
   for (const Number number : want.numbers) sum += single(choice, number);
   return sum;
 }
@@ -207,14 +224,14 @@ void Search::add_set(SetWant want, Wants& wants) const {
 
 Wants Search::wants_of(const Column& column, const Choice& choice) const {
   Wants all;
-  const auto add_single = [&](Number number, bool inside = false) {
+  const auto add_single = [&](Number number, uint32_t inside = 0) {
     if (number != kNoNumber && program_.sources[number].produced())
       all.wants.push_back({.producer = program_.sources[number].column, .number = number, .inside = inside});
   };
   for (const LanePlan& lane : choice.lanes) {
     const Member& first = column.members[lane.members.front()];
     if (!lane.fused()) {
-      const bool inside = runs_inside_producer(program_, first, cost_);
+      const uint32_t inside = steps_inside(first);
       for (const Number operand : first.operands) add_single(operand, inside);
       for (const Number capture : first.captures) add_single(capture);
       continue;
@@ -226,7 +243,7 @@ Wants Search::wants_of(const Column& column, const Choice& choice) const {
         add_single(first.operands[i]);
         continue;
       }
-      SetWant want{.numbers = {}, .form = form, .inside = runs_inside_producer(program_, first, cost_)};
+      SetWant want{.numbers = {}, .form = form, .inside = steps_inside(first)};
       bool constant = true;
       for (const uint32_t m : lane.members) {
         want.numbers.push_back(column.members[m].operands[i]);
@@ -442,6 +459,7 @@ void Search::connect() {
   fan_out_.resize(count, 0);
   decided_.resize(count, 0);
   is_model_output_.resize(program_.types.size(), false);
+  reader_of_.resize(program_.types.size(), nullptr);
   for (const auto& outputs : program_.outputs)
     for (const Number number : outputs) is_model_output_[number] = true;
   for (uint32_t column = 0; column < count; ++column) {
@@ -451,6 +469,9 @@ void Search::connect() {
         for (const Number number : *numbers)
           if (number != kNoNumber && program_.sources[number].produced())
             producers.insert(program_.sources[number].column);
+    for (const Member& member : program_.columns[column].members)
+      for (const Number number : member.operands)
+        if (number != kNoNumber) reader_of_[number] = &member;
     for (const uint32_t producer : producers) {
       readers_[producer].push_back(column);
       ++fan_out_[producer];

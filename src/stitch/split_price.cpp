@@ -42,7 +42,8 @@ Work part_of(const Whole& whole, double rows, double columns) {
   work.weight_bytes *= rows * columns;
   work.activation_bytes = whole.input_bytes * columns + whole.output_bytes * rows;
   work.output_elements *= rows;
-  work.channels *= std::min(rows, columns);
+  work.inputs *= columns;
+  work.outputs *= rows;
   return work;
 }
 
@@ -77,7 +78,7 @@ bool pays(const partial::LayerSplit& split, const std::vector<Model>& models, co
   for (const auto& [size, count] : own)
     in_parts += together(part_of(whole, size.first, size.second), count, false, cost);
   sums -= layers * whole.output_bytes;
-  if (sums > 0) in_parts += cost.fuses_elementwise() ? cost.inside(sums, 0) : cost.copy(sums, 1);
+  if (sums > 0) in_parts += cost.fusion() != Fusion::kNone ? cost.inside(sums, 0) : cost.copy(sums, 1);
   if (split.row_groups > 1) in_parts += cost.copy(layers * whole.output_bytes, 1);
   if (split.column_groups > 1) in_parts += cost.copy(layers * whole.input_bytes, 1);
   return in_parts < as_it_is;

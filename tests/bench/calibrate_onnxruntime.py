@@ -28,6 +28,7 @@ from sweep_models import Network, bert
 
 SHORT, LONG = 2, 10  # steps of a chain
 LAYER_STEPS = 16  # of a layer of bert(): 8 products, 5 Transposes, 2 LayerNormalizations, Softmax; the rest is fused or a view
+BLOCK = 16  # channels that convolutions compute together: the floats of a vector of AVX-512
 Step = Callable[[Network, str], str]  # appends one step of the chain to a network
 
 
@@ -98,12 +99,13 @@ def convolution(channels: int, kernel: int, groups: int = 1) -> Step:
     return step
 
 
-def stem(inputs: int, outputs: int, groups: int) -> Step:
+def stem(inputs: int, outputs: int, groups: int, stride: int = 1) -> Step:
     """A convolution of the graph's input, averaged over its pixels: steps side by side, since it changes the channels."""
 
     def step(net: Network, x: str) -> str:
         weight = net.weight((outputs * groups, inputs, 3, 3), 0)
-        y = net.op("Conv", ["x", weight, net.weight((outputs * groups,), 0)], group=groups, pads=[1] * 4)
+        bias = net.weight((outputs * groups,), 0)
+        y = net.op("Conv", ["x", weight, bias], group=groups, pads=[1] * 4, strides=[stride] * 2)
         mean = net.op("GlobalAveragePool", [net.op("Relu", [y])])
         return mean if x == "x" else net.op("Add", [mean, x])
 
@@ -211,17 +213,22 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
     def convolutions(channels: list[int], groups: Callable[[int], int]) -> list[tuple[int, float]]:
         points = []
         for c in channels:
-            each = c if c == 1 or c >= 16 else 32  # few channels: the first layer of a network
+            each = 32 if c == 3 else c  # three channels: the first layer of a network
             pixels = 16 if c * groups(c) > 64 else 28
             taps = 9 * c * each * groups(c)
+            computed = 1 if groups(c) > 1 else -(-each // BLOCK) * BLOCK / each
             step = convolution(c * groups(c), 3, groups(c)) if each == c else stem(c, each, groups(c))
-            points.append((c, rate([1, c * groups(c), pixels, pixels], step, 2 * taps * pixels * pixels, taps)))
+            points.append((c, rate([1, c * groups(c), pixels, pixels], step, 2 * taps * pixels * pixels * computed, taps)))
         return points
 
     dense = convolutions([3, 8, 16, 32, 64, 128], lambda c: 1)
-    grouped = convolutions([1, 3, 8, 16, 32, 64], lambda c: 4 if c > 1 else 64)
+    # Groups of whole blocks of channels have kernels of their own.
+    widths = [1, 2, 4, 6, 8, 12, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48, 64]
+    grouped = convolutions(widths, lambda c: 4 if c > 1 else 64)
     # A group is no better than a convolution of its own: where it was, that is noise.
     grouped = [(c, min(own, dict(dense).get(c, own))) for c, own in grouped]
+    few = [1, 48, 32, 32]
+    dense_pixels, strided_pixels = (calibration.slope(few, stem(12, 12, 4, stride)) - 2 * least_step for stride in (1, 2))
     heads = 16  # of attention: many small products
     small = rate([heads, 8, 4], lambda net, x: net.op("MatMul", [x, net.weight((heads, 4, 4), 0)]), 2 * heads * 8 * 16, heads * 16)
     products = [(4, small)]
@@ -247,7 +254,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         "kind": "cpu",
         "sources": [
             f"tests/bench/calibrate_onnxruntime.py: ONNX Runtime {ort.__version__}, {processor()}, threads: {options.threads}.",
-            "overlap, fuses_elementwise, joins_in_place, core_elements: set, as ONNX Runtime works.",
+            "overlap, fuses_elementwise, joins_in_place, core_elements: set, as ONNX Runtime works; convolution_blocks: with AVX-512.",
         ],
         "flops": {"float32": float(f"{peak:.4g}")},
         "memory": [{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in m.items()} for m in memory],
@@ -258,11 +265,13 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         "copy_efficiency": float(f"{min(1.0, 2 * moving(2 * size) / max(copies, 1e-9)):.3g}"),
         "run_seconds": float(f"{max(short - SHORT * least_step, 1e-6):.3g}"),
         "overlap": 0,
-        "fuses_elementwise": True,
+        "fuses_elementwise": "convolution",
         "joins_in_place": False,
         # Convolutions block channels, so that a Reshape of their results costs a change of layout there and back.
         "channels_last": bool(turned > moving(2 * size)),
         "packs_group_weights": bool(batched - apart > moving(weights)),
+        "convolution_blocks": {"inputs": BLOCK, "outputs": BLOCK},
+        "strided_groups": float(f"{min(1.0, dense_pixels / 4 / max(strided_pixels, 1e-9)):.2g}"),
         "efficiency": {
             "matmul": curve(products),
             "convolution": curve(dense),

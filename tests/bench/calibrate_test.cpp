@@ -3,6 +3,7 @@
 #include "bench/calibrate.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@ using testing::DoubleNear;
 using testing::HasSubstr;
 
 constexpr double kDispatch = 1e-6, kRun = 5e-6, kRate = 1e11, kBandwidth = 2e10;
+constexpr double kInputBlock = 16, kOutputBlock = 8;
 
 double elements(const Model& model, ValueId id) {
   double count = 1;
@@ -23,7 +25,7 @@ double elements(const Model& model, ValueId id) {
 }
 
 // Every node costs a dispatch and its bytes, products and convolutions their FLOP too; Relu, Reshape, Split
-// and Concat nothing.
+// and Concat nothing. Ungrouped convolutions compute whole blocks of channels.
 double seconds(const Model& model) {
   double total = kRun;
   for (const NodeId id : model.graph.order()) {
@@ -34,7 +36,13 @@ double seconds(const Model& model) {
     if (node.is("MatMul") || node.is("Conv")) {
       const Type& weight = model.graph.value(node.inputs[1]).type;
       const double columns = static_cast<double>((*weight.shape)[node.is("Conv") ? 0 : 1].value);
-      total += 2 * out * elements(model, node.inputs[1]) / columns / kRate;
+      double flops = 2 * out * elements(model, node.inputs[1]) / columns;
+      if (node.is("Conv") && node.int_or("group", 1) == 1) {
+        const auto inputs = static_cast<double>((*weight.shape)[1].value);
+        flops *= std::ceil(columns / kOutputBlock) * kOutputBlock / columns;
+        if (inputs >= kInputBlock) flops *= std::ceil(inputs / kInputBlock) * kInputBlock / inputs;
+      }
+      total += flops / kRate;
     }
     if (!node.is("Gather")) {
       double moved = out;
@@ -74,8 +82,11 @@ TEST(Calibrate, FindsTheFiguresOfTheMachine) {
       EXPECT_THAT(one, DoubleNear(kBandwidth, 0.05 * kBandwidth)) << level.name;
   for (const EfficiencyPoint& point : profile->convolution)
     EXPECT_GT(point.efficiency, 0.9) << point.channels;
+  EXPECT_EQ(profile->input_block, kInputBlock);
+  EXPECT_EQ(profile->output_block, kOutputBlock);
+  EXPECT_GT(profile->strided_groups, 0.95);
   EXPECT_THAT(profile->view_seconds, DoubleNear(0, 1e-9));
-  EXPECT_TRUE(profile->fuses_elementwise) << "Relu costs nothing";
+  EXPECT_EQ(profile->fusion, Fusion::kAny) << "Relu costs nothing";
   EXPECT_TRUE(profile->joins_in_place) << "nor do Split and Concat";
   EXPECT_FALSE(profile->channels_last) << "nor does a Reshape";
 }

@@ -1,7 +1,8 @@
 """Fused families beside ONNX Runtime on what they were made of, every input separate.
 
     MTS_BINARY=build/release/tools/mts/mts nice -n -15 python tests/bench/families.py [--only lora_bert,gru] [--batches 1]
-        [--threads 1,2] [--seconds 0.3] [--turns 3] [--target NAME|FILE.json] [--dump rows.json] [-o results.md]
+        [--threads 1,2] [--seconds 0.3] [--turns 3] [--target NAME|FILE.json] [--objective bytes|latency] [--dump rows.json]
+        [-o results.md]
 
 In: the bundled families (models/families.json), stitched without --share-input: for the bundled executor (--target), for ONNX
 Runtime (--target cpu-onnxruntime), and unstitched with weights deduplicated (--strategy concat).
@@ -74,10 +75,11 @@ def subjects_of(family: Family, files: dict[str, Path]) -> tuple[list[Subject], 
     return originals, {way: Subject(family.name, path, dims, ranges, batch) for way, path in files.items()}
 
 
-def stitch_all(family: Family, folder: Path, target: str) -> dict[str, Path]:
+def stitch_all(family: Family, folder: Path, options: argparse.Namespace) -> dict[str, Path]:
+    objective = f"--objective={options.objective}"
     return {
-        "mts": stitch(family.models, folder / "mts.onnx", "auto", (), f"--target={target}"),
-        "fused": stitch(family.models, folder / "fused.onnx", "auto", (), "--target=cpu-onnxruntime"),
+        "mts": stitch(family.models, folder / "mts.onnx", "auto", (), f"--target={options.target}", objective),
+        "fused": stitch(family.models, folder / "fused.onnx", "auto", (), "--target=cpu-onnxruntime", objective),
         "concat": stitch(family.models, folder / "concat.onnx", "concat"),
     }
 
@@ -137,7 +139,7 @@ def report(rows: list[Row], options: argparse.Namespace) -> str:
         [
             f"# Fused families beside ONNX Runtime, {time.strftime('%Y-%m-%d')}\n",
             f"`tests/bench/families.py --seconds {options.seconds:g} --turns {options.turns}`: {processor()}; target of the "
-            f"executor's files {options.target}; commit {options.commit or 'not given'}; load of the machine at the end "
+            f"executor's files {options.target}; objective {options.objective}; commit {options.commit or 'not given'}; load of the machine at the end "
             f"{os.getloadavg()[0]:.1f}. ONNX Runtime {ort.__version__}. Every input separate; latencies of one pass over all "
             f"models; speeds: latency of the baseline / own, above 1 the fused graph is faster. {options.note}\n",
             summary(rows),
@@ -155,6 +157,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.3, help="of each turn")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--target", default=cpu_target(), help="of the files for the bundled executor")
+    parser.add_argument("--objective", default="bytes", choices=["bytes", "latency"], help="of the fused files")
     parser.add_argument("--commit", default="", help="what was measured, for the report")
     parser.add_argument("--note", default="", help="more about the machine, for the report")
     parser.add_argument("--dump", type=Path)
@@ -170,7 +173,7 @@ def main() -> int:
             continue
         family = Family.from_json({**entry, "share_inputs": []}, ROOT / "models")
         with tempfile.TemporaryDirectory() as name:
-            files = stitch_all(family, Path(name), options.target)
+            files = stitch_all(family, Path(name), options)
             reference = Reference(family)
             wrong = next((f"{way}: {p[0]}" for way, path in files.items() if (p := reference.differences(path))), "")
             for batch in map(int, options.batches.split(",")) if family.dims else [None]:

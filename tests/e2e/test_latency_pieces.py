@@ -31,10 +31,12 @@ PROFILE = {
     "copy_efficiency": 1,
     "run_seconds": 2e-6,
     "overlap": 0,
-    "fuses_elementwise": True,
+    "fuses_elementwise": "any",
     "joins_in_place": True,
     "channels_last": True,
     "packs_group_weights": False,
+    "convolution_blocks": {"inputs": 1, "outputs": 1},
+    "strided_groups": 1,
     "efficiency": {name: LEVEL for name in ("matmul", "convolution", "grouped_convolution", "recurrent")},
 }
 

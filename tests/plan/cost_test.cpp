@@ -1,5 +1,7 @@
 #include "plan/cost.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 namespace mts {
@@ -53,7 +55,8 @@ TEST(Cost, CountsWork) {
   EXPECT_EQ(conv.activation_bytes, 4.0 * (256 + 1024));
   EXPECT_EQ(conv.output_elements, 1024);
   EXPECT_EQ(conv.kernel, Kernel::kConvolution);
-  EXPECT_EQ(conv.channels, 4) << "the lesser of 4 and 16";
+  EXPECT_EQ(conv.inputs, 4);
+  EXPECT_EQ(conv.outputs, 16);
   // 2 * rows * inner * columns
   EXPECT_EQ(work_of("MatMul", {floats({5, 7}), floats({7, 3})}, floats({5, 3})).flops, 2.0 * 5 * 7 * 3);
   // 2 * inputs * (outputs of one input element)
@@ -66,7 +69,8 @@ TEST(Cost, CountsWork) {
             2.0 * 6 * 2 * (48 + 64));
   const Work matmul = work_of("MatMul", {floats({5, 7}), floats({7, 3})}, floats({5, 3}));
   EXPECT_EQ(matmul.kernel, Kernel::kMatMul);
-  EXPECT_EQ(matmul.channels, 3) << "the lesser of 7 and 3";
+  EXPECT_EQ(matmul.inputs, 7);
+  EXPECT_EQ(matmul.outputs, 3);
   EXPECT_EQ(work_of("Relu", {floats({10})}, floats({10})).flops, 40);
   EXPECT_EQ(work_of("Tanh", {floats({10})}, floats({10})).flops, 400);
 }
@@ -101,7 +105,8 @@ TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
                       .weight_bytes = 0,
                       .output_elements = 100,
                       .kernel = kernel,
-                      .channels = channels});
+                      .inputs = 2 * channels,
+                      .outputs = channels});
   };
   EXPECT_EQ(time(Kernel::kOther, 1), 31'000);
   EXPECT_EQ(time(Kernel::kConvolution, 1), 31'000) << "a curve of one point is level";
@@ -111,6 +116,29 @@ TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 8), 101'000);
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 20), 76'000) << "half way between 0.3 and 0.5";
   EXPECT_EQ(time(Kernel::kGroupedConvolution, 1000), 61'000) << "level beyond the last point";
+}
+
+TEST(Cost, ConvolutionsComputeWholeBlocksOfChannels) {
+  DeviceProfile blocked = kRound;
+  blocked.convolution = {{3, 0.5}, {16, 1}};
+  blocked.input_block = 16;
+  blocked.output_block = 8;
+  const CostModel cost(blocked);
+  const auto time = [&](Kernel kernel, double inputs, double outputs) {
+    return cost.node({.flops = 10 * inputs * outputs,
+                      .activation_bytes = 0,
+                      .weight_bytes = 0,
+                      .output_elements = 100,
+                      .kernel = kernel,
+                      .inputs = inputs,
+                      .outputs = outputs}) -
+           cost.launch();
+  };
+  EXPECT_EQ(time(Kernel::kConvolution, 16, 16), 2'560);
+  EXPECT_EQ(time(Kernel::kConvolution, 16, 9), 2'560) << "as two blocks of 8";
+  EXPECT_EQ(time(Kernel::kConvolution, 17, 16), 5'120) << "as two blocks of 16";
+  EXPECT_EQ(time(Kernel::kConvolution, 3, 16), 960) << "three inputs as they are, at half the peak";
+  EXPECT_EQ(time(Kernel::kMatMul, 64, 63), std::llround(10 * 64 * 63 / efficiency_at(blocked.matmul, 63)));
 }
 
 TEST(Cost, StepsThatComeBackToTheirOperandsWaitForThem) {
@@ -147,6 +175,11 @@ TEST(Cost, PricesChangesOfPlacement) {
   channels_last.channels_last = true;
   EXPECT_EQ(CostModel(channels_last).view(image, 1e5), 21'000) << "the bytes move";
   EXPECT_EQ(CostModel(channels_last).view(floats({2, 8}), 1e5), 100) << "no image";
+  EXPECT_EQ(CostModel(channels_last).transpose(image, 1e5), 21'000 + 21'000 + 100)
+      << "moved, transposed, and the other Reshape";
+  EXPECT_EQ(cost.transpose(image, 1e5), 21'000 + 2 * 100);
+  channels_last.joins_in_place = true;
+  EXPECT_EQ(CostModel(channels_last).transpose(image, 1e5), 21'000) << "one step";
   EXPECT_EQ(cost.inside(1e5, 0), 10'000) << "no dispatch";
   EXPECT_EQ(cost.inside(1e5, 2e4), 20'000) << "the larger of both";
   const Work product{.flops = 1e5, .activation_bytes = 0, .weight_bytes = 1e5, .output_elements = 100};

@@ -102,8 +102,9 @@ TEST(Profiles, MalformedOnesAreRefusedWithTheField) {
   expect_refused(with("\"dispatch_seconds\": 4e-6", "\"dispatch_seconds\": -1"), "dispatch_seconds",
                  "at least 0");
   expect_refused(with("\"copy_efficiency\": 1", "\"copy_efficiency\": 1.5"), "copy_efficiency", "at most 1");
-  expect_refused(with("\"fuses_elementwise\": false", "\"fuses_elementwise\": 0"), "fuses_elementwise",
-                 "true");
+  expect_refused(with("\"fuses_elementwise\": \"none\"", "\"fuses_elementwise\": \"all\""),
+                 "fuses_elementwise", "none of");
+  expect_refused(with("\"inputs\": 1", "\"inputs\": 0"), "convolution_blocks.inputs", "above 0");
   expect_refused(with("\"float32\": 20e12", "\"float32\": null"), "flops.float32", "above 0");
   expect_refused(with("\"float32\": 20e12, ", ""), "flops.float32", "missing");
   expect_refused(with("\"float32\"", "\"float33\""), "flops.float33", "none of");
