@@ -194,6 +194,10 @@ Nanoseconds CostModel::group(Work total) const {
   return node(total) + (total.kernel == Kernel::kMatMul ? packing(total) : 0);
 }
 
+Nanoseconds CostModel::skip_normalization(double elements) const {
+  return to_nanoseconds(elements * profile_.skip_normalization_seconds);
+}
+
 Nanoseconds CostModel::inside(double others, double flops) const {
   const double moving = others / profile_.bandwidth(others).streaming;
   const double compute = flops / profile_.flops_of(DType::kFloat32);

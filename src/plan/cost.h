@@ -61,6 +61,8 @@ class CostModel {
   Nanoseconds packing(const Work& product) const;
   // Several members as one, each with a weight of its own; `total`: the sums of their work.
   Nanoseconds group(Work total) const;
+  // What LayerNormalization of a sum costs more where the device runs both as one slower step.
+  Nanoseconds skip_normalization(double elements) const;
   bool joins_in_place() const { return profile_.joins_in_place; }
   Nanoseconds launch() const;
   Nanoseconds copy(double bytes, int launches) const;  // Concat, Split, Transpose: reads and writes

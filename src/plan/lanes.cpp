@@ -32,6 +32,32 @@ double output_bytes(const Program& program, const Member& member) {
   return bytes;
 }
 
+// Elements of a LayerNormalization that has a sum of two values of its own shape for its input, where these
+// have three axes with `more` of them.
+double skip_normalized(const Program& program, const Member& member, size_t more) {
+  if (!program.node(member).is("LayerNormalization") || member.operands.empty()) return 0;
+  const Number input = member.operands.front();
+  if (input == kNoNumber || !program.sources[input].produced()) return 0;
+  const Type& type = program.types[input];
+  if (!type.has_rank() || type.rank() + more != 3) return 0;
+  const ValueSource& source = program.sources[input];
+  const Member& sum = program.columns[source.column].members[source.member];
+  if (!program.node(sum).is("Add")) return 0;
+  for (const Number operand : sum.operands)
+    if (operand == kNoNumber || program.types[operand].shape != type.shape) return 0;
+  return CostModel::element_count(type);
+}
+
+double skip_normalized(const Program& program, const Column& column, const LanePlan& lane) {
+  const auto& outputs = lane.option.outputs;
+  const bool stacked =
+      !outputs.empty() && outputs.front().is_fused() && outputs.front().placement.fold == Fold::kStacked;
+  double elements = 0;
+  for (const uint32_t m : lane.members)
+    elements += skip_normalized(program, column.members[m], stacked ? 1 : 0);
+  return elements;
+}
+
 Nanoseconds predicted_cost(const Program& program, const Column& column, const CostModel& cost,
                            const LanePlan& lane) {
   Work total;
@@ -53,7 +79,8 @@ Nanoseconds predicted_cost(const Program& program, const Column& column, const C
     total.weight_bytes /= static_cast<double>(lane.members.size());
   const Nanoseconds extra = lane.option.extra_launches * cost.launch();
   if (!runs_inside_producer(program, first, cost))
-    return (lane.option.strategy == Strategy::kGroup ? cost.group(total) : cost.node(total)) + extra;
+    return (lane.option.strategy == Strategy::kGroup ? cost.group(total) : cost.node(total)) + extra +
+           cost.skip_normalization(skip_normalized(program, column, lane));
   double own = 0;
   for (const uint32_t m : lane.members) own += output_bytes(program, column.members[m]);
   return cost.inside(other_bytes(total, own), total.flops) + extra;
@@ -211,7 +238,7 @@ Nanoseconds member_cost(const Program& program, const Member& member, const Cost
   const Work& work = member.work;
   return runs_inside_producer(program, member, cost)
              ? cost.inside(other_bytes(work, output_bytes(program, member)), work.flops)
-             : cost.node(work);
+             : cost.node(work) + cost.skip_normalization(skip_normalized(program, member, 0));
 }
 
 Proposal propose_lane(const Program& program, const Column& column, std::span<const uint32_t> members,

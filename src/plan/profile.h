@@ -57,8 +57,10 @@ struct DeviceProfile {
   double run_seconds = 0;      // fixed cost of a run of a model
   double overlap = 1;          // share of the lesser of computing and moving bytes hidden behind the other
   Fusion fusion = Fusion::kNone;
-  bool joins_in_place = false;       // Concat and Split along the first axis move nothing
-  bool channels_last = false;        // of images: a Reshape between their batch and channels moves the bytes
+  bool joins_in_place = false;  // Concat and Split along the first axis move nothing
+  bool channels_last = false;   // of images: a Reshape between their batch and channels moves the bytes
+  double skip_normalization_seconds =
+      0;  // what LayerNormalization of a sum with three axes costs more, an element
   bool packs_group_weights = false;  // of batched matrix products, at every run; shared ones are packed once
   // Convolutions compute their channels in blocks, the rest of the last one for nothing; inputs that are
   // fewer than a block are no block.

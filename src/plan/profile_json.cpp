@@ -109,6 +109,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
                                     "fuses_elementwise",
                                     "joins_in_place",
                                     "channels_last",
+                                    "skip_normalization_seconds",
                                     "packs_group_weights",
                                     "convolution_blocks",
                                     "strided_groups",
@@ -137,6 +138,8 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     profile.overlap = reader.number(json["overlap"], "overlap", true, 1);
     profile.joins_in_place = reader.truth(json["joins_in_place"], "joins_in_place");
     profile.channels_last = reader.truth(json["channels_last"], "channels_last");
+    profile.skip_normalization_seconds =
+        reader.number(json["skip_normalization_seconds"], "skip_normalization_seconds", true);
     profile.packs_group_weights = reader.truth(json["packs_group_weights"], "packs_group_weights");
     profile.fusion = read_fusion(reader, json["fuses_elementwise"]);
     const Json& blocks = json["convolution_blocks"];
@@ -185,6 +188,7 @@ std::string to_json(const DeviceProfile& profile) {
   json["fuses_elementwise"] = kFusions[static_cast<size_t>(profile.fusion)];
   json["joins_in_place"] = profile.joins_in_place;
   json["channels_last"] = profile.channels_last;
+  json["skip_normalization_seconds"] = profile.skip_normalization_seconds;
   json["packs_group_weights"] = profile.packs_group_weights;
   json["convolution_blocks"] = {{"inputs", profile.input_block}, {"outputs", profile.output_block}};
   json["strided_groups"] = profile.strided_groups;

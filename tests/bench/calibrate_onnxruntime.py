@@ -165,6 +165,11 @@ def conv_and_sigmoid(channels: int) -> Step:
     return lambda net, x: sigmoid(net, convolution(channels, 1)(net, x))
 
 
+def sum_and_normalise(net: Network, x: str) -> str:
+    """With three axes one SkipLayerNormalization, with four two steps."""
+    return net.op("LayerNormalization", [add(net, x), net.weight((256,), 0)])
+
+
 # ---- what is measured --------------------------------------------------------------------------------------------
 
 
@@ -243,6 +248,8 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
     apart = models * calibration.slope([few_rows, width], product(width))
     batched = calibration.slope([models, few_rows, width], batched_product(models, width))
     weights = 4 * models * width * width
+    rows = 64
+    skips = [calibration.slope(shape, sum_and_normalise) for shape in ([1, 1, rows, width], [1, rows, width])]
     image = [8, 64, 16, 16]
     size = 4 * float(np.prod(image))
     copies = calibration.slope(image, split_and_join) - 2 * least_step
@@ -269,6 +276,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         "joins_in_place": False,
         # Convolutions block channels, so that a Reshape of their results costs a change of layout there and back.
         "channels_last": bool(turned > moving(2 * size)),
+        "skip_normalization_seconds": float(f"{max(skips[1] - skips[0], 0.0) / (rows * width):.3g}"),
         "packs_group_weights": bool(batched - apart > moving(weights)),
         "convolution_blocks": {"inputs": BLOCK, "outputs": BLOCK},
         "strided_groups": float(f"{min(1.0, dense_pixels / 4 / max(strided_pixels, 1e-9)):.2g}"),

@@ -34,6 +34,7 @@ PROFILE = {
     "fuses_elementwise": "any",
     "joins_in_place": True,
     "channels_last": True,
+    "skip_normalization_seconds": 0,
     "packs_group_weights": False,
     "convolution_blocks": {"inputs": 1, "outputs": 1},
     "strided_groups": 1,

@@ -193,5 +193,55 @@ TEST(Choices, BatchingReadsASharedWeightOnce) {
     }
 }
 
+// LayerNormalization of a sum, [1,2,8] a model, priced at a microsecond an element where it is one slow step.
+TEST(LaneCost, SumsThatAreNormalisedMayBeOneSlowStep) {
+  const std::string graph =
+      "g (float[1,2,8] x, float[1,2,8] z) => (float[1,2,8] y) <float[8] w = {1,1,1,1,1,1,1,1}>"
+      "{ s = Add (x, z) y = LayerNormalization (s, w) }";
+  const Planned planned({.graphs = {graph, graph}});
+  const Column& column = planned.column("LayerNormalization");
+  DeviceProfile profile = *find_profile("generic-gpu");
+  const CostModel usual(profile);
+  profile.skip_normalization_seconds = 1e-6;
+  const CostModel slow(profile);
+  const auto more = [&](const std::vector<LanePlan>& lanes) {
+    const auto cost = [&](const CostModel& model) {
+      return make_choice(planned.program, column, model, lanes, Strategy::kApart).cost;
+    };
+    return cost(slow) - cost(usual);
+  };
+  EXPECT_EQ(more(apart_lanes(everyone(column))), 2 * 16'000);
+  Option batch;
+  batch.outputs = {Form::fused({.axis = 0, .fold = Fold::kConcat})};
+  EXPECT_EQ(more({{everyone(column), batch}}), 2 * 16'000);
+  batch.outputs = {Form::fused({.axis = 0, .fold = Fold::kStacked})};
+  EXPECT_EQ(more({{everyone(column), batch}}), 0) << "four axes";
+}
+
+// A channel that fans out is an image of its own; activations, sums and normalizations are what ONNX Runtime
+// runs inside of a convolution.
+TEST(RunsInsideProducer, OfImagesOnlyBehindConvolutionsWhereTheDeviceSaysSo) {
+  const Planned planned({.graphs = {
+                             "g (float[1,1,4,4] x, float[1,1,4,4] z) => (float[1,1,4,4] y)"
+                             "<float[1,1,1,1] w = {2}, float[1] s = {1}, float[1] b = {0}>"
+                             "{ c = Conv (x, w) n = BatchNormalization (c, s, b, b, s) a = Add (n, z)"
+                             "  r = Relu (a) t = Tanh (r) p = MaxPool <kernel_shape = [1,1]> (t)"
+                             "  y = Sigmoid (p) }",
+                         }});
+  DeviceProfile profile = *find_profile("generic-gpu");
+  const auto inside = [&](Fusion fusion, const std::string& op) {
+    profile.fusion = fusion;
+    return runs_inside_producer(planned.program, planned.column(op).members.front(), CostModel(profile));
+  };
+  for (const char* op : {"BatchNormalization", "Add", "Relu", "Tanh", "Sigmoid"}) {
+    EXPECT_FALSE(inside(Fusion::kNone, op)) << op;
+    EXPECT_TRUE(inside(Fusion::kAny, op)) << op;
+  }
+  for (const char* op : {"BatchNormalization", "Add", "Relu"})
+    EXPECT_TRUE(inside(Fusion::kConvolution, op)) << op;
+  EXPECT_FALSE(inside(Fusion::kConvolution, "Tanh")) << "a second activation";
+  EXPECT_FALSE(inside(Fusion::kConvolution, "Sigmoid")) << "behind no convolution";
+}
+
 }  // namespace
 }  // namespace mts
