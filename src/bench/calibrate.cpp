@@ -355,11 +355,12 @@ Result<DeviceProfile> calibrate(const CalibrateOptions& options) {
   // Small work stays on one thread (src/exec/cpu/parallel.h): so many products of the usual length make one
   // worth it.
   profile.core_elements = 2000;
+  profile.parallel_steps = profile.is_cpu ? 1 : 16;
   std::string source = "mts calibrate";
   for (const auto& [library, version] : context.versions) source += ", " + library + " " + version;
   profile.sources = {source + ", on " + (context.cpu.empty() ? "an unknown CPU" : context.cpu) +
                      ", threads: " + std::to_string(context.threads) + ", " + context.date +
-                     "; core_elements: not measured."};
+                     "; core_elements, parallel_steps: not measured."};
   return profile;
 }
 

@@ -158,11 +158,29 @@ double CostModel::together(double compute, double moving) const {
   return std::max(compute, moving) + (1 - profile_.overlap) * std::min(compute, moving);
 }
 
-Nanoseconds CostModel::node(const Work& work) const {
+double CostModel::occupancy(const Work& work) const {
   // A device with many cores needs many output elements to be busy; one core always is.
-  const double occupancy =
-      std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores, 1.0);
-  const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy * efficiency(work));
+  return std::clamp(work.output_elements / (profile_.cores * profile_.core_elements), 1 / profile_.cores,
+                    1.0);
+}
+
+Nanoseconds CostModel::side_by_side(std::span<const std::pair<Nanoseconds, double>> steps) const {
+  Nanoseconds dispatches = 0, longest = 0, all = 0;
+  double busy = 0;
+  for (const auto& [cost, occupancy] : steps) {
+    const Nanoseconds dispatch = std::min(cost, launch()), own = cost - dispatch;
+    dispatches += dispatch;
+    longest = std::max(longest, own);
+    all += own;
+    busy += static_cast<double>(own) * occupancy;
+  }
+  if (profile_.parallel_steps <= 1) return dispatches + all;
+  busy = std::max(busy, static_cast<double>(all) / profile_.parallel_steps);
+  return dispatches + std::max(longest, static_cast<Nanoseconds>(std::llround(busy)));
+}
+
+Nanoseconds CostModel::node(const Work& work) const {
+  const double compute = work.flops / (profile_.flops_of(work.dtype) * occupancy(work) * efficiency(work));
   const double total = work.activation_bytes + work.weight_bytes;
   const bool comes_back = work.kernel != Kernel::kOther && work.kernel != Kernel::kRecurrent;
   const Bandwidth& near = profile_.bandwidth(total);

@@ -51,6 +51,9 @@ class CostModel {
                       std::span<const Type* const> outputs);
 
   Nanoseconds node(const Work& work) const;
+  double occupancy(const Work& work) const;  // the share of the device that it uses while it runs
+  // Steps of which none waits for another, each with its cost alone and its occupancy.
+  Nanoseconds side_by_side(std::span<const std::pair<Nanoseconds, double>> steps) const;
   // An elementwise node that runs inside the step that feeds it: no dispatch, and the bytes that it reads
   // beside that step's output and writes instead of it are `others`.
   Nanoseconds inside(double others, double flops) const;

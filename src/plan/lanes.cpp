@@ -58,25 +58,28 @@ double skip_normalized(const Program& program, const Column& column, const LaneP
   return elements;
 }
 
-Nanoseconds predicted_cost(const Program& program, const Column& column, const CostModel& cost,
-                           const LanePlan& lane) {
+// Of all members together.
+Work work_of(const Column& column, const LanePlan& lane) {
   Work total;
   for (const uint32_t m : lane.members) {
     const Work& work = column.members[m].work;
-    total.flops += work.flops;
-    total.activation_bytes += work.activation_bytes;
-    total.weight_bytes += work.weight_bytes;
-    total.output_elements += work.output_elements;
-    total.kernel = work.kernel;
-    total.inputs = work.inputs;
-    total.outputs = work.outputs;
-    total.strided = work.strided;
-    total.dtype = work.dtype;
+    const Work sums = total;
+    total = work;
+    total.flops += sums.flops;
+    total.activation_bytes += sums.activation_bytes;
+    total.weight_bytes += sums.weight_bytes;
+    total.output_elements += sums.output_elements;
   }
+  if (lane.fused() && lane.option.strategy == Strategy::kBatch)
+    total.weight_bytes /= static_cast<double>(lane.members.size());
+  return total;
+}
+
+Nanoseconds predicted_cost(const Program& program, const Column& column, const CostModel& cost,
+                           const LanePlan& lane) {
   const Member& first = column.members[lane.members.front()];
   if (!lane.fused()) return member_cost(program, first, cost);
-  if (lane.option.strategy == Strategy::kBatch)
-    total.weight_bytes /= static_cast<double>(lane.members.size());
+  const Work total = work_of(column, lane);
   const Nanoseconds extra = lane.option.extra_launches * cost.launch();
   if (!runs_inside_producer(program, first, cost))
     return (lane.option.strategy == Strategy::kGroup ? cost.group(total) : cost.node(total)) + extra +
@@ -299,10 +302,13 @@ Choice make_choice(const Program& program, const Column& column, const CostModel
                    std::vector<LanePlan> lanes, Strategy strategy) {
   Choice choice{.lanes = std::move(lanes), .strategy = strategy, .cost = 0, .lane_of = {}};
   choice.lane_of.resize(column.members.size());
+  std::vector<std::pair<Nanoseconds, double>> steps;
   for (uint32_t l = 0; l < choice.lanes.size(); ++l) {
-    choice.cost += lane_cost(program, column, cost, choice.lanes[l]);
-    for (const uint32_t m : choice.lanes[l].members) choice.lane_of[m] = l;
+    const LanePlan& lane = choice.lanes[l];
+    steps.emplace_back(lane_cost(program, column, cost, lane), cost.occupancy(work_of(column, lane)));
+    for (const uint32_t m : lane.members) choice.lane_of[m] = l;
   }
+  choice.cost = cost.side_by_side(steps);
   return choice;
 }
 

@@ -51,6 +51,7 @@ struct DeviceProfile {
   Bandwidth memory_bandwidth = {};      // of DRAM
   double cores = 1;                     // cores of a CPU, multiprocessors of a GPU
   double core_elements = 1;             // output elements that keep one of them busy
+  double parallel_steps = 1;            // that run side by side where none waits for another
   double dispatch_seconds = 0;          // fixed cost of a step
   double view_seconds = 0;              // of a Reshape
   double copy_efficiency = 1;  // of Concat, Split and Transpose: share of the bandwidth that they reach

@@ -101,6 +101,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
                                     "memory",
                                     "cores",
                                     "core_elements",
+                                    "parallel_steps",
                                     "dispatch_seconds",
                                     "view_seconds",
                                     "copy_efficiency",
@@ -130,6 +131,7 @@ Result<DeviceProfile> parse_profile(std::string_view text, const std::string& fi
     read_flops(reader, json["flops"], profile);
     read_memory(reader, json["memory"], profile);
     profile.cores = reader.number(json["cores"], "cores");
+    profile.parallel_steps = reader.number(json["parallel_steps"], "parallel_steps");
     profile.core_elements = reader.number(json["core_elements"], "core_elements");
     profile.dispatch_seconds = reader.number(json["dispatch_seconds"], "dispatch_seconds", true);
     profile.view_seconds = reader.number(json["view_seconds"], "view_seconds", true);
@@ -180,6 +182,7 @@ std::string to_json(const DeviceProfile& profile) {
                             {kReuse, profile.memory_bandwidth.reuse}});
   json["cores"] = profile.cores;
   json["core_elements"] = profile.core_elements;
+  json["parallel_steps"] = profile.parallel_steps;
   json["dispatch_seconds"] = profile.dispatch_seconds;
   json["view_seconds"] = profile.view_seconds;
   json["copy_efficiency"] = profile.copy_efficiency;

@@ -267,6 +267,7 @@ def measure(calibration: Calibration, options: argparse.Namespace) -> dict:
         "memory": [{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in m.items()} for m in memory],
         "cores": options.threads,
         "core_elements": 500,
+        "parallel_steps": 1,
         "dispatch_seconds": float(f"{dispatch:.3g}"),
         "view_seconds": float(f"{max(views / 2, 0.0):.3g}"),
         "copy_efficiency": float(f"{min(1.0, 2 * moving(2 * size) / max(copies, 1e-9)):.3g}"),

@@ -26,6 +26,7 @@ PROFILE = {
     ],
     "cores": 2,
     "core_elements": 500,
+    "parallel_steps": 1,
     "dispatch_seconds": 3e-6,
     "view_seconds": 3e-7,
     "copy_efficiency": 1,

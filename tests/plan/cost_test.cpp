@@ -97,6 +97,23 @@ TEST(Cost, IsLaunchPlusTheLargerOfComputeAndBytes) {
             1'010);
 }
 
+TEST(Cost, StepsSideBySideShareTheDevice) {
+  DeviceProfile branches = kRound;
+  EXPECT_EQ(
+      CostModel(branches).side_by_side(std::vector<std::pair<Nanoseconds, double>>{{3000, 0.5}, {5000, 0.1}}),
+      8000)
+      << "one after another";
+  branches.parallel_steps = 4;
+  const CostModel cost(branches);
+  using Steps = std::vector<std::pair<Nanoseconds, double>>;
+  EXPECT_EQ(cost.side_by_side(Steps{}), 0);
+  EXPECT_EQ(cost.side_by_side(Steps{{3000, 0.2}, {5000, 0.1}}), 2 * 1000 + 4000) << "the longest";
+  EXPECT_EQ(cost.side_by_side(Steps{{3000, 1}, {5000, 1}}), 2 * 1000 + 2000 + 4000)
+      << "each fills the device";
+  EXPECT_EQ(cost.side_by_side(Steps(8, {3000, 0.1})), 8 * 1000 + 8 * 2000 / 4) << "four at a time";
+  EXPECT_EQ(cost.side_by_side(Steps{{400, 1}, {3000, 0.1}}), 1400 + 2000) << "inside another step";
+}
+
 TEST(Cost, KnowsWhatNarrowAndGroupedKernelsReach) {
   const CostModel cost(kRound);
   const auto time = [&](Kernel kernel, double channels) {
