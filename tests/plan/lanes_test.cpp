@@ -200,7 +200,7 @@ TEST(LaneCost, SumsThatAreNormalisedMayBeOneSlowStep) {
       "{ s = Add (x, z) y = LayerNormalization (s, w) }";
   const Planned planned({.graphs = {graph, graph}});
   const Column& column = planned.column("LayerNormalization");
-  DeviceProfile profile = *find_profile("generic-gpu");
+  DeviceProfile profile = *find_profile("cpu-avx512");
   const CostModel usual(profile);
   profile.skip_normalization_seconds = 1e-6;
   const CostModel slow(profile);
