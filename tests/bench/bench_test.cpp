@@ -1,5 +1,6 @@
 #include <mts/bench.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace mts {
@@ -39,6 +40,22 @@ Competitor competitor(std::string name, std::vector<Session*> sessions, std::opt
   result.inputs.resize(sessions.size());
   result.inferences = 4;
   return result;
+}
+
+TEST(Bench, CachesAreEvictedOutsideOfWhatIsTimed) {
+  Stage stage;
+  auto works = stage.actor(2), breaks = stage.actor(2, false);
+  BenchOptions options = stage.options(1);
+  // The clock that the harness sees runs on between a run's end and the next one's start.
+  double between = 0;
+  options.clock = [&, own = options.clock] { return own() + (between += 1e-3); };
+  options.evicted_bytes = 1 << 16;
+  const auto report =
+      bench({competitor("fused", {&works}, true), competitor("broken", {&breaks}, true)}, options);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_NEAR(report->rows[0].latency_ms.p50, 3, 1e-9) << "2 ms and one look at the clock";
+  EXPECT_GT(report->rows[0].iterations, 10);
+  EXPECT_THAT(report->rows[1].error, testing::HasSubstr("no such operator"));
 }
 
 TEST(Bench, SpeedupIsOverSequential) {

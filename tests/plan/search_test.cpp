@@ -141,6 +141,9 @@ TEST(Search, PartitionsWeightClasses) {
   EXPECT_NE(plan.columns[0].refusal, "") << "why not all of them";
   const Plan netfuse = plan_of(planned, kLaunchBound, {.strategy = Mode::kNetfuse, .allow_duplicates = true});
   EXPECT_EQ(netfuse.columns[0].strategy, Strategy::kGroup);
+  const double weight = 4.0 * 128 * 128;
+  EXPECT_EQ(plan.predicted_memory.constants, 2 * weight);
+  EXPECT_EQ(netfuse.predicted_memory.constants, 3 * weight) << "a copy a model";
 }
 
 TEST(Search, EveryMemberIsInOneLane) {

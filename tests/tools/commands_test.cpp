@@ -197,6 +197,19 @@ TEST_F(Commands, InspectShowsWhatIsShared) {
   EXPECT_FALSE(one.contains("models"));
 }
 
+TEST_F(Commands, InspectExplainsAPlan) {
+  const std::string models = model("eight_heads/task0.onnx") + " " + model("eight_heads/task1.onnx");
+  good("stitch " + models + " -o fused.onnx --target h200 --save-plan plan.json");
+  const Called saved = good("inspect --plan plan.json");
+  EXPECT_THAT(saved.out,
+              AllOf(HasSubstr("1 group, predicted"), HasSubstr("at the peak"), HasSubstr("roofline"),
+                    HasSubstr("otherwise"), HasSubstr("apart "), HasSubstr("Conv")));
+  std::istringstream lines(saved.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+  const Called made = good("inspect --plan " + models + " --target h200");
+  EXPECT_THAT(made.out, HasSubstr(saved.out.substr(0, saved.out.find('\n'))));
+}
+
 TEST_F(Commands, InspectShowsWhatIsSharedBelowTheTensor) {
   const Called called =
       good("inspect " + model("mtz_pair/objects.onnx") + " " + model("mtz_pair/scenes.onnx"));
