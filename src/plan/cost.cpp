@@ -187,7 +187,13 @@ Nanoseconds CostModel::node(const Work& work) const {
   // Weights are packed: they come in one stream, from where those of all steps are.
   const double moving = work.activation_bytes / (comes_back ? near.reuse : near.streaming) +
                         work.weight_bytes / profile_.bandwidth(std::max(total, all_weights_)).streaming;
-  return to_nanoseconds(profile_.dispatch_seconds + together(compute, moving));
+  return to_nanoseconds(profile_.dispatch_seconds + together(compute, moving)) + reorder(work);
+}
+
+Nanoseconds CostModel::reorder(const Work& work) const {
+  const bool blocked = work.kernel == Kernel::kConvolution && profile_.input_block > 1;
+  if (!blocked || work.outputs >= profile_.output_block) return 0;
+  return copy(work.output_elements * std::max(bit_width(work.dtype), 8) / 8, 1);
 }
 
 Nanoseconds CostModel::copy(double bytes, int launches) const {

@@ -155,6 +155,18 @@ TEST(Cost, ConvolutionsComputeWholeBlocksOfChannels) {
   EXPECT_EQ(time(Kernel::kConvolution, 16, 9), 2'560) << "as two blocks of 8";
   EXPECT_EQ(time(Kernel::kConvolution, 17, 16), 5'120) << "as two blocks of 16";
   EXPECT_EQ(time(Kernel::kConvolution, 3, 16), 960) << "three inputs as they are, at half the peak";
+  // 4 outputs of the 100 elements do not fill a block: 400 bytes are read and written in another order.
+  EXPECT_EQ(time(Kernel::kConvolution, 16, 4), 1'280 + 1'000 + 8) << "a step of its own";
+  blocked.input_block = 1;
+  EXPECT_EQ(CostModel(blocked).node({.flops = 0,
+                                     .activation_bytes = 0,
+                                     .weight_bytes = 0,
+                                     .output_elements = 100,
+                                     .kernel = Kernel::kConvolution,
+                                     .inputs = 16,
+                                     .outputs = 4}),
+            1'000)
+      << "where images do not lie in blocks";
   EXPECT_EQ(time(Kernel::kMatMul, 64, 63), std::llround(10 * 64 * 63 / efficiency_at(blocked.matmul, 63)));
 }
 
