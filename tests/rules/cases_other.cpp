@@ -55,7 +55,9 @@ std::vector<RuleCase> other_cases() {
                    .exact = true,
                    .ragged = "N",
                    .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"},
-                             {"mMM", "group: stacked(0) stacked(0) stacked(0) -> stacked(0)"}}});
+                             {"mMM", "group: stacked(0) stacked(0) stacked(0) -> stacked(0)"},
+                             {"mMO", "group: stacked(0) stacked(0) once -> stacked(0)"},
+                             {"mOM", "group: stacked(0) once stacked(0) -> stacked(0)"}}});
   cases.push_back({.name = "QuantizeLinearPerChannel",
                    .op = "QuantizeLinear",
                    .slots = {activation("N,4,H"), any("4").in(0.05, 0.2),
@@ -63,7 +65,9 @@ std::vector<RuleCase> other_cases() {
                    .exact = true,
                    .ragged = "N",
                    .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"},
-                             {"mMM", "group: concat(1) concat(0) concat(0) -> concat(1)"}}});
+                             {"mMM", "group: concat(1) concat(0) concat(0) -> concat(1)"},
+                             {"mMO", "group: concat(1) concat(0) once -> concat(1)"},
+                             {"mOM", "group: concat(1) once concat(0) -> concat(1)"}}});
   cases.push_back({.name = "QuantizeLinearOpset10",
                    .op = "QuantizeLinear",
                    .slots = {activation("N,4,H"), scale, optional(zero)},
