@@ -80,6 +80,8 @@ Proposal propose_quantized_shared(
     const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
 // attention.cpp
 Proposal propose_attention(const Lane& lane);
+Proposal propose_grid_sample(const Lane& lane);
+Proposal propose_deform_conv(const Lane& lane);
 Proposal propose_rotary_embedding(const Lane& lane);
 
 }  // namespace mts::rules

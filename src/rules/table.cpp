@@ -170,6 +170,8 @@ constexpr auto kRules = std::to_array<Rule>({
     // attention
     {"Attention", "", propose_attention, emit_same},
     {"RotaryEmbedding", "", propose_rotary_embedding, emit_same},
+    {"GridSample", "", propose_grid_sample, emit_same},
+    {"DeformConv", "", propose_deform_conv, emit_same},
 });
 
 bool placeable_as(std::span<const Type> types, const Form& form) {

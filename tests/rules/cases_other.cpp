@@ -199,6 +199,22 @@ std::vector<RuleCase> other_cases() {
                    .opset = 23,
                    .ragged = "N",
                    .legal = {{"mmm", "batch: concat(0) concat(0) concat(0) -> concat(0)"}}});
+  cases.push_back({.name = "GridSample",
+                   .op = "GridSample",
+                   .slots = {activation("N,2,H,W"), any("N,3,2,2")},
+                   .opset = 20,
+                   .ragged = "N",
+                   .legal = {{"mm", "batch: concat(0) concat(0) -> concat(0)"}},
+                   .refused = {"om"}});
+  cases.push_back({.name = "DeformConv",
+                   .op = "DeformConv",
+                   .slots = {activation("N,2,4,4"), weight("3,2,2,2"), activation("N,8,3,3"),
+                             optional(weight("3")), optional(activation("N,4,3,3"))},
+                   .opset = 19,
+                   .ragged = "N",
+                   .legal = {{"mOmOm", "batch: concat(0) once concat(0) once concat(0) -> concat(0)"},
+                             {"mOm--", "batch: concat(0) once concat(0) -> concat(0)"}},
+                   .refused = {"mMm--"}});
   return cases;
 }
 
