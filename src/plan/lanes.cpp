@@ -188,10 +188,20 @@ Nanoseconds member_cost(const Program& program, const Member& member, const Cost
              : cost.node(work);
 }
 
+// Nothing is saved on values without elements, and Reshape reads a 0 as "the same as before".
+bool has_elements(const std::vector<Type>& types) {
+  return std::ranges::none_of(types, [](const Type& type) {
+    return type.has_rank() && std::ranges::find(*type.shape, Dim::known(0)) != type.shape->end();
+  });
+}
+
 Proposal propose_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
                       const WeightUse& weights, bool distinct_weights,
                       const std::function<std::vector<Placement>(size_t)>& candidates) {
   Lane lane = make_lane(program, column, members, distinct_weights);
+  if (!std::ranges::all_of(lane.operands, [](const Operand& o) { return has_elements(o.types); }) ||
+      !std::ranges::all_of(lane.outputs, has_elements))
+    return Proposal::refuse("a value has no elements");
   for (size_t i = 0; i < lane.operands.size(); ++i) {
     Operand& operand = lane.operands[i];
     if (!operand.mapped()) continue;

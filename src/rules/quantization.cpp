@@ -3,6 +3,8 @@
 #include "rules/factories.h"
 #include "rules/families.h"
 
+#include <algorithm>
+
 namespace mts::rules {
 namespace {
 
@@ -24,6 +26,38 @@ ValueId repeated(const Lane& lane, const Operand& operand, Builder& builder) {
   WeightPtr one = operand.weights.front();
   if (one->dims().empty()) one = Weight::reshape(one, {1});
   return builder.constant(Weight::concat(std::vector<WeightPtr>(lane.size(), one), 0));
+}
+
+// A value per model, [M], as [M, 1, ..]: along the model axis of a value of `rank` dimensions with it.
+ValueId along(ValueId value, int32_t axis, size_t rank, Builder& builder) {
+  std::vector<int64_t> ones;
+  for (size_t i = static_cast<size_t>(axis) + 1; i < rank; ++i)
+    ones.push_back(static_cast<int64_t>(ones.size()) + 1);
+  return ones.empty() ? value : builder.unsqueeze(value, std::move(ones));
+}
+
+bool all_zero(const Operand& operand) {
+  return operand.absent() ||
+         (!operand.weights.empty() && std::ranges::all_of(operand.weights, [](const auto& w) {
+           return w != nullptr && std::ranges::all_of(w->as_doubles(), [](double v) { return v == 0; });
+         }));
+}
+
+// (Cast(x) - Cast(zero point)) * scale. As DequantizeLinear it would be right, too, but ONNX Runtime fuses
+// that into a product behind it (MatMulIntegerToFloat, QLinearMatMul), which then takes one scale only and
+// fails.
+Values dequantise_per_model(const Lane& lane, const Option& option, const Values& inputs, Builder& builder) {
+  const Type output = fused_outputs(lane, option).front();
+  const int32_t axis = option.operands[0].placement.axis;
+  const auto cast = [&](ValueId value) {
+    Type type = builder.graph().value(value).type;
+    type.dtype = output.dtype;
+    return builder.node("Cast", {value}, {{"to", static_cast<int64_t>(output.dtype), {}}}, type);
+  };
+  ValueId x = cast(inputs[0]);
+  if (!all_zero(lane.operand(2)))
+    x = builder.node("Sub", {x, cast(along(inputs[2], axis, output.rank(), builder))}, {}, output);
+  return {builder.node("Mul", {x, along(inputs[1], axis, output.rank(), builder)}, {}, output)};
 }
 
 }  // namespace
@@ -100,6 +134,8 @@ Values emit_quantize_linear(const Lane& lane, const Option& option, Span operand
     else if (!per_channel)
       inputs[i] = builder.reshape(inputs[i], operand_extents(lane, i, option.operands[i]), {{models, {}}});
   }
+  if (!per_channel && lane.node().is("DequantizeLinear") && !lane.operand(0).constant)
+    return dequantise_per_model(lane, option, inputs, builder);
   return emit_like(std::move(prototype), lane, option, inputs, builder);
 }
 
