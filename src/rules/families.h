@@ -36,6 +36,7 @@ Proposal propose_lrn(const Lane& lane);
 Proposal propose_pool(const Lane& lane);
 Proposal propose_depth_space(const Lane& lane);
 Proposal propose_resize(const Lane& lane);
+Proposal propose_stft(const Lane& lane);
 Values emit_resize(const Lane& lane, const Option& option, Span operands, Builder& builder);
 // reduction.cpp
 Proposal propose_reduce(const Lane& lane);

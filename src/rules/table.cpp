@@ -118,6 +118,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"SpaceToDepth", "", propose_depth_space, emit_same},
     {"Resize", "", propose_resize, emit_resize},
     {"Upsample", "", propose_resize, emit_resize},
+    {"STFT", "", propose_stft, emit_same},
     // reductions and operators along an axis
     reduce("ReduceL1"),
     reduce("ReduceL2"),

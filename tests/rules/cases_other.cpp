@@ -215,6 +215,17 @@ std::vector<RuleCase> other_cases() {
                    .legal = {{"mOmOm", "batch: concat(0) once concat(0) once concat(0) -> concat(0)"},
                              {"mOm--", "batch: concat(0) once concat(0) -> concat(0)"}},
                    .refused = {"mMm--"}});
+  const auto length = [](double value) {
+    return Slot{
+        .dims = "", .kinds = "O", .dtype = DType::kInt64, .low = value, .high = value, .fixed = nullptr};
+  };
+  cases.push_back({.name = "STFT",
+                   .op = "STFT",
+                   .slots = {activation("N,12,1"), length(2), weight("4")},
+                   .attributes = {integer("onesided", 1)},
+                   .ragged = "N",
+                   .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"}},
+                   .refused = {"mOM"}});
   return cases;
 }
 
