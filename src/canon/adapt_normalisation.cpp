@@ -25,8 +25,27 @@ Result<void> accept_plain_batch_normalization_9(const Scope& scope, NodeId id) {
   return {};
 }
 
-Result<void> accept_plain_batch_normalization_14(const Scope& scope, NodeId id) {
-  return only_first_output(scope, id, "it computes running statistics, as in training");
+namespace {
+bool names_output(const Node& node, size_t position) {
+  return position < node.outputs.size() && node.outputs[position] != kNoValue;
+}
+}  // namespace
+
+// Before version 14 more than one output means training: the batch's own statistics are used, and the second
+// and third output are the running ones. Version 14 says so by an attribute, and has no more than these
+// three.
+Result<void> batch_normalization_14(const Scope& scope, NodeId id) {
+  Graph& graph = scope.graph();
+  if (!names_output(graph.node(id), 1))
+    return only_first_output(scope, id, "its first statistics are left out");
+  for (const size_t saved : {size_t{3}, size_t{4}}) {
+    if (uses_output(graph, graph.node(id), saved))
+      return fail(ErrorCode::kModel, "its saved statistics, as in training, are used");
+  }
+  if (!names_output(graph.node(id), 2)) return fail(ErrorCode::kModel, "its running variance is left out");
+  graph.resize_outputs(id, 3);
+  graph.node(id).set("training_mode", int64_t{1});
+  return {};
 }
 
 Result<void> dropout_12(const Scope& scope, NodeId id) {

@@ -107,7 +107,7 @@ constexpr std::array kAdapted = {
     Adapted{"Softmax", 13, adapt::softmax_13},
     Adapted{"LogSoftmax", 13, adapt::softmax_13},
     Adapted{"Hardmax", 13, adapt::softmax_13},
-    Adapted{"BatchNormalization", 14, adapt::accept_plain_batch_normalization_14},
+    Adapted{"BatchNormalization", 14, adapt::batch_normalization_14},
     Adapted{"RoiAlign", 16, adapt::roi_align_16},
     Adapted{"ReduceL1", 18, adapt::axes_to_input},
     Adapted{"ReduceL2", 18, adapt::axes_to_input},

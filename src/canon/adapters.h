@@ -26,7 +26,7 @@ Change change_of(std::string_view op_type, std::string_view domain, int version)
 // Adapters, by operator family.
 namespace adapt {
 Result<void> accept_plain_batch_normalization_9(const Scope& scope, NodeId node);
-Result<void> accept_plain_batch_normalization_14(const Scope& scope, NodeId node);
+Result<void> batch_normalization_14(const Scope& scope, NodeId node);
 Result<void> dropout_12(const Scope& scope, NodeId node);
 Result<void> group_normalization_21(const Scope& scope, NodeId node);
 Result<void> softmax_13(const Scope& scope, NodeId node);

@@ -3,7 +3,8 @@
 // before:  y = Relu(x); z = Exp(x); unused initializer w; body captures v twice; m, i = MaxPool(x) with i
 // unused after:   y = Relu(x); body captures v once; m = MaxPool(x) Preconditions: none. Graph inputs that
 // nothing reads stay (they are the interface). Refusals: outputs that are not optional (TopK, Split, ...)
-// stay even when unused.
+// stay even when unused; so do those of BatchNormalization, whose number says before version 14 whether it
+// normalises by the batch (as in training) or by its running statistics.
 #include "canon/passes.h"
 #include "canon/scope.h"
 
@@ -15,11 +16,9 @@ namespace mts::canon {
 namespace {
 
 constexpr std::array kOptionalOutputs = {
-    std::string_view("MaxPool"),   std::string_view("Dropout"),
-    std::string_view("LSTM"),      std::string_view("GRU"),
-    std::string_view("RNN"),       std::string_view("LayerNormalization"),
-    std::string_view("LRN"),       std::string_view("BatchNormalization"),
-    std::string_view("Attention"),
+    std::string_view("MaxPool"), std::string_view("Dropout"),   std::string_view("LSTM"),
+    std::string_view("GRU"),     std::string_view("RNN"),       std::string_view("LayerNormalization"),
+    std::string_view("LRN"),     std::string_view("Attention"),
 };
 
 bool drop_unused_outputs(Graph& graph, NodeId id) {

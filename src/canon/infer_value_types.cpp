@@ -3,7 +3,9 @@
 // ONNX's shape inference comes first. Where it left a dimension open, or named it itself ("unk__7"), the
 // polynomials of shape_values.h may know more: the symbol of the input that it is equal to, or an expression
 // over such symbols
-// ("floor((H+1)/2)"). Equal names mean equal sizes. Types of graph inputs and outputs are never touched.
+// ("floor((H+1)/2)"). Equal names mean equal sizes. Types of graph inputs are never touched. Those of outputs
+// stay as declared, however vague, but for a number where the inputs' symbols follow: exporters write the
+// size that they traced there, and engines only warn of it.
 #include "canon/passes.h"
 #include "canon/scope.h"
 #include "canon/shape_values.h"
@@ -15,6 +17,16 @@
 
 namespace mts::canon {
 namespace {
+
+// Declared numbers that are none: the size follows the symbols of the inputs.
+void correct(Type& type, const std::vector<Size>& sizes, const ShapeValues& values) {
+  if (!type.has_rank() || type.rank() != sizes.size()) return;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    Dim& dim = (*type.shape)[i];
+    if (!dim.is_known() || !values.follows_inputs(sizes[i])) continue;
+    if (const auto text = sizes[i].expression(); text && text->size() <= 200) dim = Dim::symbolic(*text);
+  }
+}
 
 void refine(Type& type, const std::vector<Size>& sizes) {
   if (type.kind == Type::Kind::kOther) return;
@@ -52,8 +64,11 @@ Result<bool> infer_value_types(Model& model) {
     const ShapeValues values(scope);
     for (const NodeId id : graph.order())
       for (const ValueId output : graph.node(id).outputs) {
-        if (output == kNoValue || graph.is_output(output)) continue;
-        if (const auto sizes = values.dims(output)) refine(graph.value(output).type, *sizes);
+        if (output == kNoValue) continue;
+        const auto sizes = values.dims(output);
+        if (!sizes) continue;
+        correct(graph.value(output).type, *sizes, values);
+        if (!graph.is_output(output)) refine(graph.value(output).type, *sizes);
       }
     return false;
   }));

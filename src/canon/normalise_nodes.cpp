@@ -63,7 +63,10 @@ class Defaults {
   std::map<std::array<std::string, 3>, std::optional<AttributeValue>> known_;
 };
 
+// STFT keeps its onesided = 1: without it ONNX's shape inference (also ONNX Runtime's) takes 0 for the
+// default.
 bool drop_defaults(Node& node, Defaults& defaults) {
+  if (node.is("STFT")) return false;
   return std::erase_if(node.attributes, [&](const Attribute& a) { return defaults.is_default(node, a); }) > 0;
 }
 

@@ -139,6 +139,12 @@ std::optional<std::vector<int64_t>> reshape_target(const Sizes& from, const Size
 
 ShapeValues::ShapeValues(const Scope& scope)
     : scope_(scope), contents_(scope.graph().value_count()), dims_(scope.graph().value_count()) {
+  for (const ValueId id : scope.graph().inputs()) {
+    const Type& type = scope.graph().value(id).type;
+    if (!type.has_rank()) continue;
+    for (const Dim& dim : *type.shape)
+      if (dim.is_symbolic()) input_symbols_.insert(Size::dimension(dim.symbol).to_string());
+  }
   for (const NodeId id : scope.graph().order()) visit(scope.graph().node(id));
 }
 
@@ -185,7 +191,8 @@ void ShapeValues::visit(const Node& node) {
     // A number that inference knows stays; a symbol of the file is better than an atom without a name.
     if (const auto typed = dims(node.outputs[0]); typed && typed->size() == inferred->size())
       for (size_t i = 0; i < typed->size(); ++i)
-        if ((*typed)[i].constant() || (!(*inferred)[i].expression() && (*type.shape)[i].is_symbolic()))
+        if (((*typed)[i].constant() && !follows_inputs((*inferred)[i])) ||
+            (!(*inferred)[i].expression() && (*type.shape)[i].is_symbolic()))
           (*inferred)[i] = (*typed)[i];
     for (const Size& size : *inferred)
       if (auto text = size.expression()) expressions_.try_emplace(std::move(*text), size);

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ class ShapeValues {
   std::optional<std::vector<Size>> dims(ValueId id) const;
   // Elements of an integer tensor; nullopt when nothing is known of them.
   std::optional<ShapeTensor> content(ValueId id) const;
+  // Whether a size is a polynomial over the symbols of the graph's inputs: known for every call, whatever the
+  // file declares.
+  bool follows_inputs(const Size& size) const { return size.is_over(input_symbols_); }
 
  private:
   void visit(const Node& node);
@@ -46,6 +50,7 @@ class ShapeValues {
   std::optional<std::vector<int64_t>> axes_of(const Node& node, size_t position) const;
 
   const Scope& scope_;
+  std::set<std::string> input_symbols_;
   std::vector<std::optional<ShapeTensor>> contents_;    // by value, made by nodes
   std::map<std::string, Size> expressions_;             // sizes that infer-types wrote into the types
   std::vector<std::optional<std::vector<Size>>> dims_;  // by value, where more is known than the type says

@@ -151,4 +151,10 @@ std::optional<std::string> Size::expression() const {
              : std::nullopt;
 }
 
+bool Size::is_over(const std::set<std::string>& symbols) const {
+  return !constant() && std::ranges::all_of(terms_, [&](const auto& term) {
+    return std::ranges::all_of(term.first, [&](const std::string& s) { return symbols.contains(s); });
+  });
+}
+
 }  // namespace mts::canon

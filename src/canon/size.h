@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class Size {
   std::string to_string() const;  // canonical: equal sizes, equal text; "2*N+1"
   // to_string() where all symbols have names.
   std::optional<std::string> expression() const;
+  // Not a constant, and a polynomial over these symbols (as to_string() writes them) alone.
+  bool is_over(const std::set<std::string>& symbols) const;
   bool operator==(const Size&) const = default;
 
  private:

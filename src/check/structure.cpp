@@ -150,15 +150,18 @@ Structural check_names(const Model& fused, const std::vector<Model>& originals,
   return result;
 }
 
-// What is known of the original's type must be known of the fused one's, and be the same.
-bool covers(const Type& fused, const Type& original) {
+// What is known of the original's type must be known of the fused one's, and be the same. `input_symbols`:
+// what may stand for a number that an original declares of its output, though the size follows its inputs.
+bool covers(const Type& fused, const Type& original, const std::set<std::string>& input_symbols) {
   if (fused.kind != original.kind || fused.dtype != original.dtype || fused.encoded != original.encoded)
     return false;
   if (!original.has_rank()) return true;
   if (!fused.has_rank() || fused.rank() != original.rank()) return false;
   for (size_t axis = 0; axis < original.rank(); ++axis) {
     const Dim& dim = (*original.shape)[axis];
-    if (dim.is_known() && (*fused.shape)[axis] != dim) return false;
+    const Dim& other = (*fused.shape)[axis];
+    if (dim.is_known() && other != dim && !(other.is_symbolic() && input_symbols.contains(other.symbol)))
+      return false;
   }
   return true;
 }
@@ -171,8 +174,15 @@ Structural check_types(const Model& fused, const std::vector<Model>& originals,
     for (const ValueId value : *values) types[fused.graph.value(value).name] = &fused.graph.value(value).type;
   }
   std::vector<std::string> problems;
-  const auto check = [&](const Value& original, const std::string& mapped) {
-    if (covers(*types.at(mapped), original.type)) return;
+  const std::set<std::string> none;
+  std::set<std::string> symbols;
+  for (const ValueId value : fused.graph.inputs()) {
+    const Type& type = fused.graph.value(value).type;
+    for (size_t axis = 0; type.has_rank() && axis < type.rank(); ++axis)
+      if ((*type.shape)[axis].is_symbolic()) symbols.insert((*type.shape)[axis].symbol);
+  }
+  const auto check = [&](const Value& original, const std::string& mapped, bool output) {
+    if (covers(*types.at(mapped), original.type, output ? symbols : none)) return;
     problems.push_back(fmt::format("'{}' is {}, the original's {}", mapped, to_string(*types.at(mapped)),
                                    to_string(original.type)));
   };
@@ -181,11 +191,11 @@ Structural check_types(const Model& fused, const std::vector<Model>& originals,
     const Graph& graph = originals[m].graph;
     for (const ValueId value : graph.inputs()) {
       const std::string& mapped = entries[m].inputs.at(graph.value(value).name);
-      check(graph.value(value), mapped);
+      check(graph.value(value), mapped, false);
       sources[mapped].push_back(&graph.value(value).type);
     }
     for (const ValueId value : graph.outputs()) {
-      check(graph.value(value), entries[m].outputs.at(graph.value(value).name));
+      check(graph.value(value), entries[m].outputs.at(graph.value(value).name), true);
     }
   }
   // An input must not ask for more than its originals do.

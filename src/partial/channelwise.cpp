@@ -67,7 +67,8 @@ std::optional<Effect> channelwise_effect(Tracker& tracker, NodeId id) {
   auto effect = each(tracker, id, in);
   if (!effect) return std::nullopt;
   if (parameters || depthwise) {
-    if (node.is("BatchNormalization") && node.int_or("training_mode", 0) != 0) return std::nullopt;
+    if (node.is("BatchNormalization") && (node.int_or("training_mode", 0) != 0 || node.outputs.size() > 1))
+      return std::nullopt;  // in training
     if (!take_parameters(tracker, node, in, effect->role)) return std::nullopt;
     effect->role.group_is_count = depthwise;
   }

@@ -244,10 +244,63 @@ Nanoseconds member_cost(const Program& program, const Member& member, const Cost
              : cost.node(work) + cost.skip_normalization(skip_normalized(program, member, 0));
 }
 
+// Nothing is saved on values without elements, and Reshape reads a 0 as "the same as before".
+bool has_elements(const std::vector<Type>& types) {
+  return std::ranges::none_of(types, [](const Type& type) {
+    return type.has_rank() && std::ranges::find(*type.shape, Dim::known(0)) != type.shape->end();
+  });
+}
+
+bool is_quantisation(const Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
+
+// Whether these nodes, QuantizeLinear or DequantizeLinear, have scales or zero points of their own. Those of
+// weights may, a channel each: the models' channels then lie side by side.
+bool scales_differ(const Program& program, std::span<const Member* const> nodes) {
+  if (!std::ranges::all_of(nodes, [&](const Member* m) { return is_quantisation(program.node(*m)); }))
+    return false;
+  const auto operand = [](const Member& m, size_t i) {
+    return i < m.operands.size() ? m.operands[i] : kNoNumber;
+  };
+  const Member& first = *nodes.front();
+  if (operand(first, 0) == kNoNumber || operand(first, 1) == kNoNumber) return false;
+  const bool constant = program.weights[operand(first, 0)] != nullptr;
+  if (constant && CostModel::element_count(program.types[operand(first, 1)]) > 1) return false;
+  return std::ranges::any_of(nodes, [&](const Member* m) {
+    return operand(*m, 1) != operand(first, 1) || operand(*m, 2) != operand(first, 2);
+  });
+}
+
+// Engines, the bundled executor among them, run what stands between DequantizeLinear and QuantizeLinear in
+// integers, with one scale for a tensor. With a scale per model they would compute it in floats.
+bool has_scales_of_its_own(const Program& program, const Column& column, std::span<const uint32_t> members) {
+  std::vector<const Member*> nodes;
+  for (const uint32_t m : members) nodes.push_back(&column.members[m]);
+  if (scales_differ(program, nodes)) return true;
+  for (size_t i = 0; i < nodes.front()->operands.size(); ++i) {
+    std::vector<const Member*> producers;
+    for (const Member* node : nodes) {
+      const Number number = i < node->operands.size() ? node->operands[i] : kNoNumber;
+      if (number == kNoNumber || !program.sources[number].produced()) break;
+      const ValueSource& source = program.sources[number];
+      producers.push_back(&program.columns[source.column].members[source.member]);
+    }
+    if (producers.size() == nodes.size() && program.node(*producers.front()).is("DequantizeLinear") &&
+        scales_differ(program, producers))
+      return true;
+  }
+  return false;
+}
+
 Proposal propose_lane(const Program& program, const Column& column, std::span<const uint32_t> members,
                       const WeightUse& weights, bool distinct_weights,
                       const std::function<std::vector<Placement>(size_t)>& candidates) {
   Lane lane = make_lane(program, column, members, distinct_weights);
+  if (!std::ranges::all_of(lane.operands, [](const Operand& o) { return has_elements(o.types); }) ||
+      !std::ranges::all_of(lane.outputs, has_elements))
+    return Proposal::refuse("a value has no elements");
+  if (!distinct_weights && has_scales_of_its_own(program, column, members))
+    return Proposal::refuse(
+        "its tensors have scales of their own: engines compute it in integers only apart");
   for (size_t i = 0; i < lane.operands.size(); ++i) {
     Operand& operand = lane.operands[i];
     if (!operand.mapped()) continue;

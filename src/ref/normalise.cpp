@@ -52,10 +52,10 @@ Outputs batch_normalization(const Call& c) {
   if (x.dims().empty()) return c.bad("its input is a scalar");
   const int64_t batch = x.dims()[0], channels = x.dims().size() > 1 ? x.dims()[1] : 1;
   const int64_t size = product(x.dims(), std::min<size_t>(2, x.dims().size()), x.dims().size());
-  const bool training = c.version >= 14 ? c.node.int_or("training_mode", 0) != 0
-                                        : c.version < 7 && c.node.int_or("is_test", 0) == 0;
-  if (c.version < 14 && (training || c.wants(1)))
-    return c.unsupported("BatchNormalization in training mode before opset 14");
+  const bool training = c.version >= 14  ? c.node.int_or("training_mode", 0) != 0
+                        : c.version >= 7 ? c.wants(1)  // by the number of outputs
+                                         : c.node.int_or("is_test", 0) == 0;
+  if (c.version < 7 && training) return c.unsupported("BatchNormalization in training mode before opset 7");
   if (c.version < 9 && c.node.int_or("spatial", 1) == 0)
     return c.unsupported("BatchNormalization with spatial = 0");
   MTS_ASSIGN(const std::vector<double> scale, parameter(c, 1, channels));
@@ -95,6 +95,10 @@ Outputs batch_normalization(const Call& c) {
   if (training) {
     result.emplace_back(float_tensor(c.in(3).dtype(), c.in(3).dims(), running_mean));
     result.emplace_back(float_tensor(c.in(4).dtype(), c.in(4).dims(), running_variance));
+    if (c.version < 14) {  // and those of the batch
+      result.emplace_back(float_tensor(c.in(3).dtype(), c.in(3).dims(), mean));
+      result.emplace_back(float_tensor(c.in(4).dtype(), c.in(4).dims(), variance));
+    }
   }
   return result;
 }

@@ -1,5 +1,6 @@
-// Attention and RotaryEmbedding of opset 23: batch on axis 0. What has a batch axis and is the same for all
-// models is repeated for each of them; what broadcasts over the batch stays once.
+// Attention and RotaryEmbedding of opset 23, GridSample and DeformConv: batch on axis 0. What has a batch
+// axis and is the same for all models is repeated for each of them; what broadcasts over the batch stays
+// once.
 #include "rules/factories.h"
 #include "rules/families.h"
 
@@ -7,6 +8,7 @@ namespace mts::rules {
 namespace {
 
 constexpr Placement kRagged{0, Fold::kConcat};
+constexpr size_t kNone = static_cast<size_t>(-1);
 
 const Type& type_of_member(const Operand& operand, size_t member) {
   return operand.once() ? operand.type() : operand.types[member];
@@ -53,9 +55,26 @@ Proposal propose_on_batch(const Lane& lane, size_t broadcasting) {
 
 Proposal propose_attention(const Lane& lane) { return propose_on_batch(lane, 3); }
 
+// X and the grid of the places to sample.
+Proposal propose_grid_sample(const Lane& lane) { return propose_on_batch(lane, kNone); }
+
+// X, W, offsets, bias, mask: offsets and mask come from the data, the weights are the layer's.
+Proposal propose_deform_conv(const Lane& lane) {
+  if (lane.operand(1).mapped() || lane.operand(3).mapped())
+    return Proposal::refuse("its weights differ between models");
+  Lane without_weights = lane;
+  without_weights.operands[1] = Operand{};
+  if (lane.operands.size() > 3) without_weights.operands[3] = Operand{};
+  Proposal proposal = propose_on_batch(without_weights, kNone);
+  for (Option& option : proposal.options) {
+    option.operands[1] = Form::once();
+    if (!lane.operand(3).absent()) option.operands[3] = Form::once();
+  }
+  return proposal;
+}
+
 // X, cos and sin, position ids. With ids the caches are tables [P, D/2], else they have the batch axis.
 Proposal propose_rotary_embedding(const Lane& lane) {
-  constexpr size_t kNone = static_cast<size_t>(-1);
   if (lane.operand(3).absent()) return propose_on_batch(lane, kNone);
   if (lane.operand(1).mapped() || lane.operand(2).mapped())
     return Proposal::refuse("its tables differ between models");

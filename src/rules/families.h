@@ -36,6 +36,7 @@ Proposal propose_lrn(const Lane& lane);
 Proposal propose_pool(const Lane& lane);
 Proposal propose_depth_space(const Lane& lane);
 Proposal propose_resize(const Lane& lane);
+Proposal propose_stft(const Lane& lane);
 Values emit_resize(const Lane& lane, const Option& option, Span operands, Builder& builder);
 // reduction.cpp
 Proposal propose_reduce(const Lane& lane);
@@ -80,6 +81,8 @@ Proposal propose_quantized_shared(
     const Lane& lane);  // QLinearConv, ConvInteger, ...: everything but the data once
 // attention.cpp
 Proposal propose_attention(const Lane& lane);
+Proposal propose_grid_sample(const Lane& lane);
+Proposal propose_deform_conv(const Lane& lane);
 Proposal propose_rotary_embedding(const Lane& lane);
 
 }  // namespace mts::rules

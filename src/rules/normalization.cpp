@@ -62,7 +62,8 @@ ValueId per_channel(ValueId value, const Operand& operand, int32_t data_rank, Bu
 // scale, B, mean, var of [C]. Partly shared parameters: (x - mean) / sqrt(var + epsilon) * scale + B on [B,
 // M, C, *].
 Proposal propose_batch_norm(const Lane& lane) {
-  if (lane.node().int_or("training_mode", 0) != 0 || lane.has_output(1))
+  // Before version 14 more than one output means training, whether they are read or not.
+  if (lane.node().int_or("training_mode", 0) != 0 || lane.node().outputs.size() > 1)
     return Proposal::refuse("it is in training mode");
   if (lane.operand(0).rank() < 2) return Proposal::refuse("its data has no channels");
   Proposal proposal;

@@ -29,6 +29,13 @@ Proposal propose_depth_space(const Lane& lane) {
       {.touched = axes_from(1, lane.operand(0).rank()), .removed = {}, .stackable = false, .preferred = {}});
 }
 
+// The signal's frames; step, window and frame length are the layer's.
+Proposal propose_stft(const Lane& lane) {
+  AxisUse use{.touched = {}, .removed = {}, .stackable = false, .preferred = {}};
+  for (int32_t axis = 1; axis < lane.operand(0).rank(); ++axis) use.touched.push_back(axis);
+  return propose_axis_op(lane, 0, use);
+}
+
 // Resize, Upsample: only along axes that keep their size.
 Proposal propose_resize(const Lane& lane) {
   const Operand& x = lane.operand(0);

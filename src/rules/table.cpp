@@ -118,6 +118,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"SpaceToDepth", "", propose_depth_space, emit_same},
     {"Resize", "", propose_resize, emit_resize},
     {"Upsample", "", propose_resize, emit_resize},
+    {"STFT", "", propose_stft, emit_same},
     // reductions and operators along an axis
     reduce("ReduceL1"),
     reduce("ReduceL2"),
@@ -170,6 +171,8 @@ constexpr auto kRules = std::to_array<Rule>({
     // attention
     {"Attention", "", propose_attention, emit_same},
     {"RotaryEmbedding", "", propose_rotary_embedding, emit_same},
+    {"GridSample", "", propose_grid_sample, emit_same},
+    {"DeformConv", "", propose_deform_conv, emit_same},
 });
 
 bool placeable_as(std::span<const Type> types, const Form& form) {

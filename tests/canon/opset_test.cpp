@@ -72,6 +72,15 @@ const Old kOld[] = {
      "g (float[N,2,3] x) => (float[N,2,3] y) <float[2] s = {1, 2}, float[2] b = {3, 4}, float[2] m = {5, 6}, "
      "float[2] v = {7, 8}>"
      " { y = BatchNormalization (x, s, b, m, v) }"},
+    // More than one output meant training before version 14, whether the others are read or not.
+    {"batch_normalization_training", 9,
+     "g (float[N,2,3] x) => (float[N,2,3] y) <float[2] s = {1, 2}, float[2] b = {3, 4}, float[2] m = {5, 6}, "
+     "float[2] v = {7, 8}>"
+     " { y, mean, variance, saved_mean, saved_variance = BatchNormalization (x, s, b, m, v) }"},
+    {"batch_normalization_running", 13,
+     "g (float[N,2,3] x) => (float[N,2,3] y, float[2] mean, float[2] variance) <float[2] s = {1, 2}, "
+     "float[2] b = {3, 4}, float[2] m = {5, 6}, float[2] v = {7, 8}>"
+     " { y, mean, variance = BatchNormalization <momentum = 0.8> (x, s, b, m, v) }"},
     {"group_normalization", 18,
      "g (float[N,6,3] x) => (float[N,6,3] y) <float[2] s = {1, 2}, float[2] b = {3, 4}>"
      " { y = GroupNormalization <num_groups = 2> (x, s, b) }"},

@@ -55,7 +55,9 @@ std::vector<RuleCase> other_cases() {
                    .exact = true,
                    .ragged = "N",
                    .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"},
-                             {"mMM", "group: stacked(0) stacked(0) stacked(0) -> stacked(0)"}}});
+                             {"mMM", "group: stacked(0) stacked(0) stacked(0) -> stacked(0)"},
+                             {"mMO", "group: stacked(0) stacked(0) once -> stacked(0)"},
+                             {"mOM", "group: stacked(0) once stacked(0) -> stacked(0)"}}});
   cases.push_back({.name = "QuantizeLinearPerChannel",
                    .op = "QuantizeLinear",
                    .slots = {activation("N,4,H"), any("4").in(0.05, 0.2),
@@ -63,7 +65,9 @@ std::vector<RuleCase> other_cases() {
                    .exact = true,
                    .ragged = "N",
                    .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"},
-                             {"mMM", "group: concat(1) concat(0) concat(0) -> concat(1)"}}});
+                             {"mMM", "group: concat(1) concat(0) concat(0) -> concat(1)"},
+                             {"mMO", "group: concat(1) concat(0) once -> concat(1)"},
+                             {"mOM", "group: concat(1) once concat(0) -> concat(1)"}}});
   cases.push_back({.name = "QuantizeLinearOpset10",
                    .op = "QuantizeLinear",
                    .slots = {activation("N,4,H"), scale, optional(zero)},
@@ -195,6 +199,33 @@ std::vector<RuleCase> other_cases() {
                    .opset = 23,
                    .ragged = "N",
                    .legal = {{"mmm", "batch: concat(0) concat(0) concat(0) -> concat(0)"}}});
+  cases.push_back({.name = "GridSample",
+                   .op = "GridSample",
+                   .slots = {activation("N,2,H,W"), any("N,3,2,2")},
+                   .opset = 20,
+                   .ragged = "N",
+                   .legal = {{"mm", "batch: concat(0) concat(0) -> concat(0)"}},
+                   .refused = {"om"}});
+  cases.push_back({.name = "DeformConv",
+                   .op = "DeformConv",
+                   .slots = {activation("N,2,4,4"), weight("3,2,2,2"), activation("N,8,3,3"),
+                             optional(weight("3")), optional(activation("N,4,3,3"))},
+                   .opset = 19,
+                   .ragged = "N",
+                   .legal = {{"mOmOm", "batch: concat(0) once concat(0) once concat(0) -> concat(0)"},
+                             {"mOm--", "batch: concat(0) once concat(0) -> concat(0)"}},
+                   .refused = {"mMm--"}});
+  const auto length = [](double value) {
+    return Slot{
+        .dims = "", .kinds = "O", .dtype = DType::kInt64, .low = value, .high = value, .fixed = nullptr};
+  };
+  cases.push_back({.name = "STFT",
+                   .op = "STFT",
+                   .slots = {activation("N,12,1"), length(2), weight("4")},
+                   .attributes = {integer("onesided", 1)},
+                   .ragged = "N",
+                   .legal = {{"mOO", "batch: concat(0) once once -> concat(0)"}},
+                   .refused = {"mOM"}});
   return cases;
 }
 
