@@ -92,7 +92,7 @@ Result<SavedModel> save(const Model& model, const std::string& path, const SaveO
   Sha256 sha;
   MTS_TRY(write_expansion(expansion, encoded.payloads, [&](ByteSpan bytes) {
     Result<void> written;
-    for_each_parallel(2, bytes.size() < kDigestedApart ? 1 : 2, [&](size_t i) {
+    for_each_parallel(options.digest ? 2 : 1, bytes.size() < kDigestedApart ? 1 : 2, [&](size_t i) {
       if (i == 0) {
         written = file->write(bytes);
       } else {
@@ -102,7 +102,7 @@ Result<SavedModel> save(const Model& model, const std::string& path, const SaveO
     return written;
   }));
   saved.file_bytes = file->size();
-  saved.sha256 = sha.hex();
+  if (options.digest) saved.sha256 = sha.hex();
   if (external) MTS_TRY(data->commit());
   auto committed = file->commit();
   if (!committed) {

@@ -1,9 +1,9 @@
 // Neurons where nothing is known of them yet: see seeds.h.
-#include "base/parallel.h"
 #include "partial/finder.h"
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -21,27 +21,24 @@ std::vector<Finder::Compared> Finder::compare_members(const Members& members,
                                                       const std::function<bool(size_t, size_t)>& comparable,
                                                       const std::function<bool(const Seeds&)>& enough) const {
   std::vector<Compared> result(members.size());
-  std::vector<CellSample> samples(std::min(members.size() - 1, SeedTable::kMost));
-  std::vector<std::vector<bool>> wanted(members.size(), std::vector<bool>(samples.size(), false));
+  const size_t first = std::min(members.size() - 1, kMostCompared);
+  std::vector<std::vector<bool>> wanted(members.size(), std::vector<bool>(first, false));
   bool any = false;
   for (size_t k = 1; k < members.size(); ++k)
-    for (size_t other = 0; other < std::min(k, samples.size()); ++other)
+    for (size_t other = 0; other < std::min(k, first); ++other)
       if (comparable(k, other)) wanted[k][other] = any = true;
   if (!any) return result;
-  const size_t threads = threads_for_matrices(members);
-  for_each_parallel(samples.size(), threads, [&](size_t k) {
-    samples[k] = sample_cells(matrix_of(members[k].first, members[k].second));
-  });
-  const SeedTable table(std::move(samples));
-  for_each_parallel(members.size(), threads, [&](size_t k) {
-    if (std::ranges::find(wanted[k], true) == wanted[k].end()) return;
-    std::vector<Seeds> found = table.compare(matrix_of(members[k].first, members[k].second), wanted[k]);
-    for (size_t other = 0; other < found.size(); ++other) {
+  const auto matrix = [&](size_t k) {
+    return std::make_shared<const Matrix>(matrix_of(members[k].first, members[k].second));
+  };
+  std::vector<std::vector<Seeds>> found =
+      compare_matrices(members.size(), matrix, wanted, threads_for_matrices(members));
+  for (size_t k = 1; k < members.size(); ++k)
+    for (size_t other = 0; other < first; ++other) {
       if (!wanted[k][other]) continue;
-      result[k].emplace_back(other, std::move(found[other]));
+      result[k].emplace_back(other, std::move(found[k][other]));
       if (enough(result[k].back().second)) break;
     }
-  });
   return result;
 }
 

@@ -24,6 +24,8 @@ class Matcher {
  private:
   using Key = std::pair<uint32_t, Digest>;  // column group, hash
 
+  void find_repeated();
+  bool may_have_equals(const Rows& rows, uint32_t row) const;
   uint32_t candidate_for(uint32_t member, uint32_t row);
   void add(uint32_t candidate, uint32_t member, uint32_t row);
   uint64_t pattern_of(const Candidate& candidate, size_t& saved) const;
@@ -31,10 +33,33 @@ class Matcher {
 
   const std::vector<Rows>& members_;
   const size_t worthwhile_part_;
+  std::vector<uint64_t> repeated_;  // hashes that several rows have in one column group; ascending
   std::vector<Candidate> candidates_;
   std::map<NeuronId, uint32_t> by_neuron_;
   std::map<Key, std::vector<uint32_t>> by_hash_;
 };
+
+uint64_t mixed(uint32_t key, const Digest& hash) { return hash.low ^ (key * 0x9e3779b97f4a7c15ull); }
+
+void Matcher::find_repeated() {
+  for (const Rows& rows : members_)
+    for (const auto& [key, hashes] : rows.hashes)
+      for (const Digest& hash : hashes.of_row) repeated_.push_back(mixed(key, hash));
+  std::ranges::sort(repeated_);
+  size_t kept = 0;
+  for (size_t i = 0, end = 0; i < repeated_.size(); i = end) {
+    for (end = i + 1; end < repeated_.size() && repeated_[end] == repeated_[i];) ++end;
+    if (end > i + 1) repeated_[kept++] = repeated_[i];
+  }
+  repeated_.resize(kept);
+  repeated_.shrink_to_fit();
+}
+
+bool Matcher::may_have_equals(const Rows& rows, uint32_t row) const {
+  return std::ranges::any_of(rows.hashes, [&](const auto& entry) {
+    return std::ranges::binary_search(repeated_, mixed(entry.first, entry.second.of_row[row]));
+  });
+}
 
 uint32_t Matcher::candidate_for(uint32_t member, uint32_t row) {
   constexpr uint32_t kNew = 0xffffffffu;
@@ -138,9 +163,12 @@ void Matcher::note_equal(const Candidate& candidate, Matching& matching) const {
 }
 
 Matching Matcher::run() {
+  find_repeated();
+  // Most rows of most models are like no other, and not known either: nothing can join them.
   for (uint32_t member = 0; member < members_.size(); ++member)
     for (uint32_t row = 0; row < members_[member].roots.size(); ++row)
-      add(candidate_for(member, row), member, row);
+      if (members_[member].neurons[row] != kNoNeuron || may_have_equals(members_[member], row))
+        add(candidate_for(member, row), member, row);
   Matching matching;
   size_t saved = 0, largest = 0;
   for (const Candidate& candidate : candidates_) {

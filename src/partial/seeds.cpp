@@ -1,17 +1,22 @@
 #include "partial/seeds.h"
 
+#include "base/parallel.h"
+#include "partial/cells.h"
+
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <map>
+#include <span>
 
 namespace mts::partial {
 namespace {
 
-// Cells of `a` that are remembered.
-constexpr size_t kRemembered = size_t{1} << 17;
 constexpr uint32_t kSeveral = 0xffffffffu;
 // Entries of a table that are fetched before they are needed.
 constexpr uint32_t kAhead = 16;
+// Matrices whose cells are held at a time, beside the first ones.
+constexpr size_t kAtOnce = 16;
 // Pairs with fewer votes may be chance.
 constexpr uint32_t kVotes = 2;
 
@@ -32,130 +37,136 @@ std::vector<std::pair<uint32_t, uint32_t>> winners(const Votes& votes) {
   return result;
 }
 
-struct Hit {
-  uint64_t key;
-  uint32_t row_a, column_a, row_b, column_b;
-};
-
-// Cells of b that a holds once. Those that b holds again and again (zeros) are kept twice at most.
-class Hits {
+// The cells of several matrices. Those that a matrix holds more than once are no seeds.
+class SeedTable {
  public:
-  void add(const Hit& hit) {
-    hits_.push_back(hit);
-    if (hits_.size() >= limit_) {
-      sort();
-      limit_ = std::max(limit_, 2 * hits_.size());
-    }
-  }
-
-  Seeds seeds() {
-    sort();
-    Votes rows, columns;
-    for (size_t i = 0; i < hits_.size(); ++i) {
-      const Hit& hit = hits_[i];
-      const bool again =
-          (i > 0 && hits_[i - 1].key == hit.key) || (i + 1 < hits_.size() && hits_[i + 1].key == hit.key);
-      if (again) continue;
-      ++rows[{hit.row_a, hit.row_b}];
-      ++columns[{hit.column_a, hit.column_b}];
-    }
-    return {winners(rows), winners(columns)};
-  }
+  explicit SeedTable(std::vector<CellSample> matrices);
+  // The pairs of each matrix and `b`, whose cells are all different; none for matrices that are not `wanted`,
+  // or with cells of another size. Thread-safe.
+  std::vector<Seeds> compare(const CellSample& b, const std::vector<bool>& wanted) const;
 
  private:
-  void sort() {
-    std::ranges::stable_sort(hits_, {}, &Hit::key);
-    size_t kept = 0;
-    for (const Hit& hit : hits_)
-      if (kept < 2 || hits_[kept - 2].key != hit.key) hits_[kept++] = hit;
-    hits_.resize(kept);
-  }
+  struct Entry {
+    uint64_t key = 0;
+    uint32_t cell = 0;    // of the matrix's sample; kSeveral when it holds the key more than once
+    uint32_t matrix = 0;  // from 1; 0: free
+  };
+  void insert(uint64_t key, uint32_t cell, uint32_t matrix);
 
-  std::vector<Hit> hits_;
-  size_t limit_ = size_t{1} << 16;
+  std::vector<CellSample> matrices_;
+  std::vector<Entry> entries_;  // open addressing by the first bits of a key; as many as a power of two
+  int shift_ = 0;
 };
-
-// Calls `each(key, row, column)` for the cells whose keys are zero where the mask is not.
-template <class Each>
-void for_each_key(const Matrix& matrix, uint64_t mask, Each each) {
-  std::vector<uint64_t> keys(matrix.columns());
-  for (uint32_t r = 0; r < matrix.rows(); ++r) {
-    matrix.keys(r, keys);
-    for (uint32_t c = 0; c < keys.size(); ++c)
-      if ((keys[c] & mask) == 0) each(keys[c], r, c);
-  }
-}
-
-}  // namespace
-
-CellSample sample_cells(const Matrix& matrix) {
-  CellSample sample{.cells = {}, .mask = 0, .cell_bytes = matrix.cell_bytes()};
-  while (matrix.rows() * matrix.columns() / (sample.mask + 1) > kRemembered)
-    sample.mask = 2 * sample.mask + 1;
-  for_each_key(matrix, sample.mask, [&](uint64_t key, uint32_t r, uint32_t c) {
-    sample.cells.push_back({key, r, c});
-  });
-  return sample;
-}
 
 SeedTable::SeedTable(std::vector<CellSample> matrices) : matrices_(std::move(matrices)) {
   size_t count = 1;
-  for (const CellSample& sample : matrices_) {
-    count += sample.cells.size();
-    mask_ &= sample.mask;
-  }
+  for (const CellSample& sample : matrices_) count += sample.cells.size();
   const auto bits = static_cast<int>(std::bit_width(count + count / 2));
-  const int word_bits = std::max(bits - 2, 1);  // of the filter: at least 16 bits an entry
   entries_.resize(size_t{1} << bits);
-  filter_.resize(size_t{1} << word_bits);
-  entry_shift_ = 64 - bits;
-  filter_shift_ = 64 - word_bits;
+  shift_ = 64 - bits;
   for (uint32_t m = 0; m < matrices_.size(); ++m) {
-    const std::vector<CellSample::Cell>& cells = matrices_[m].cells;
+    const std::vector<Cell>& cells = matrices_[m].cells;
     for (uint32_t i = 0; i < cells.size(); ++i) {
-      if (i + kAhead < cells.size()) __builtin_prefetch(&entries_[cells[i + kAhead].key >> entry_shift_], 1);
+      if (i + kAhead < cells.size()) __builtin_prefetch(&entries_[cells[i + kAhead].key >> shift_], 1);
       insert(cells[i].key, i, m + 1);
     }
   }
 }
 
 void SeedTable::insert(uint64_t key, uint32_t cell, uint32_t matrix) {
-  size_t i = key >> entry_shift_;
+  size_t i = key >> shift_;
   for (; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1))
     if (entries_[i].key == key && entries_[i].matrix == matrix) {
       entries_[i].cell = kSeveral;
       return;
     }
   entries_[i] = {key, cell, matrix};
-  filter_[key >> filter_shift_] |= filter_bits(key);
 }
 
-std::vector<Seeds> SeedTable::compare(const Matrix& b, const std::vector<bool>& wanted) const {
-  std::vector<Hits> hits(matrices_.size());
-  std::vector<uint64_t> keys(b.columns());
-  for (uint32_t r = 0; r < b.rows(); ++r) {
-    b.keys(r, keys);
-    for (const uint64_t key : keys) __builtin_prefetch(&filter_[key >> filter_shift_]);
-    for (uint32_t c = 0; c < keys.size(); ++c) {
-      const uint64_t key = keys[c];
-      if ((key & mask_) != 0 || !may_contain(key)) continue;
-      for (size_t i = key >> entry_shift_; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1)) {
-        const Entry& entry = entries_[i];
-        const size_t m = entry.matrix - 1;
-        if (entry.key != key || entry.cell == kSeveral || !wanted[m]) continue;
-        if (matrices_[m].cell_bytes != b.cell_bytes()) continue;
-        const CellSample::Cell& cell = matrices_[m].cells[entry.cell];
-        hits[m].add({key, cell.row, cell.column, r, c});
-      }
+std::vector<Seeds> SeedTable::compare(const CellSample& b, const std::vector<bool>& wanted) const {
+  std::vector<Votes> rows(matrices_.size()), columns(matrices_.size());
+  for (const Cell& cell : b.cells)
+    for (size_t i = cell.key >> shift_; entries_[i].matrix != 0; i = (i + 1) & (entries_.size() - 1)) {
+      const Entry& entry = entries_[i];
+      const size_t m = entry.matrix - 1;
+      if (entry.key != cell.key || entry.cell == kSeveral || !wanted[m]) continue;
+      if (matrices_[m].cell_bytes != b.cell_bytes) continue;
+      const Cell& other = matrices_[m].cells[entry.cell];
+      ++rows[m][{other.row, cell.row}];
+      ++columns[m][{other.column, cell.column}];
     }
-  }
   std::vector<Seeds> result;
-  for (Hits& found : hits) result.push_back(found.seeds());
+  for (size_t m = 0; m < matrices_.size(); ++m) result.push_back({winners(rows[m]), winners(columns[m])});
+  return result;
+}
+
+// The seeds of `samples` and cells that they may hold, matrix by matrix. Of the samples only those that are
+// asked for are put into a table.
+void look_up(const std::vector<CellSample>& samples, const std::vector<CellSample>& common,
+             std::span<const std::vector<bool>> wanted, size_t threads,
+             std::span<std::vector<Seeds>> result) {
+  size_t cells = 0;
+  for (const CellSample& one : common) cells += one.cells.size();
+  if (cells == 0) return;
+  CellFilter asked(cells);
+  for (const CellSample& one : common)
+    for (const Cell& cell : one.cells) asked.add(cell.key);
+  std::vector<CellSample> held;
+  for (const CellSample& sample : samples) {
+    CellSample& kept = held.emplace_back(CellSample{{}, sample.mask, sample.cell_bytes});
+    std::ranges::copy_if(sample.cells, std::back_inserter(kept.cells),
+                         [&](const Cell& cell) { return asked.may_contain(cell.key); });
+  }
+  const SeedTable table(std::move(held));
+  for_each_parallel(common.size(), threads, [&](size_t k) {
+    if (!common[k].cells.empty()) result[k] = table.compare(common[k], wanted[k]);
+  });
+}
+
+}  // namespace
+
+std::vector<std::vector<Seeds>> compare_matrices(size_t count, const MatrixAt& matrix,
+                                                 const std::vector<std::vector<bool>>& wanted,
+                                                 size_t threads) {
+  std::vector<std::vector<Seeds>> result(count);
+  if (count < 2) return result;
+  const size_t first = std::min(count - 1, kMostCompared);
+  for (std::vector<Seeds>& seeds : result) seeds.resize(first);
+  const auto is_compared = [&](size_t k) { return std::ranges::find(wanted[k], true) != wanted[k].end(); };
+  std::vector<CellSample> samples(first);
+  for_each_parallel(first, threads, [&](size_t k) { samples[k] = sample_cells(*matrix(k)); });
+  uint64_t mask = ~uint64_t{0};  // what is left out of all of them is left out of what they are compared with
+  size_t cells = 0;
+  for (const CellSample& sample : samples) {
+    mask &= sample.mask;
+    cells += sample.cells.size();
+  }
+
+  CellFilter before(cells);
+  std::vector<CellSample> common(first);  // cells that a matrix before may hold
+  for (size_t k = 0; k < first; ++k) {
+    if (is_compared(k))
+      common[k] =
+          samples[k].mask == mask ? before.common_cells(samples[k]) : before.common_cells(*matrix(k), mask);
+    for (const Cell& cell : samples[k].cells) before.add(cell.key);
+  }
+  look_up(samples, common, std::span(wanted).first(first), threads, std::span(result).first(first));
+  for (size_t begin = first; begin < count; begin += common.size()) {
+    common.assign(std::min(kAtOnce, count - begin), {});
+    for_each_parallel(common.size(), threads, [&](size_t i) {
+      if (is_compared(begin + i)) common[i] = before.common_cells(*matrix(begin + i), mask);
+    });
+    look_up(samples, common, std::span(wanted).subspan(begin, common.size()), threads,
+            std::span(result).subspan(begin, common.size()));
+  }
   return result;
 }
 
 Seeds find_seeds(const Matrix& a, const Matrix& b) {
-  return SeedTable({sample_cells(a)}).compare(b, {true}).front();
+  const auto matrix = [&](size_t k) {
+    return std::shared_ptr<const Matrix>(std::shared_ptr<const Matrix>(), k == 0 ? &a : &b);
+  };
+  return compare_matrices(2, matrix, {{false}, {true}}, 1)[1][0];
 }
 
 const ColumnSeeds::Row& ColumnSeeds::row(uint32_t index) {

@@ -1,12 +1,14 @@
 // A first idea of which rows and columns of two matrices correspond, when nothing is known of either:
-// elements that occur once in each of them vote for their row and column. Linear in the matrices.
+// elements that occur once in each of them vote for their row and column. Linear in the matrices; most of the
+// time goes into telling that they have nothing in common (cells.h).
 #pragma once
 
 #include "partial/matrix.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <span>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -17,57 +19,17 @@ struct Seeds {
       columns;  // of a, of b; each at most once, in the order of a
 };
 
-// The cells of a matrix by their keys; a sample of them where there are many: cells whose keys end in zeros,
-// which are the same ones in every matrix, wherever they stand.
-struct CellSample {
-  struct Cell {
-    uint64_t key = 0;
-    uint32_t row = 0, column = 0;
-  };
-  std::vector<Cell> cells;  // by rows
-  uint64_t mask = 0;        // bits of a key that are zero
-  size_t cell_bytes = 0;
-};
-CellSample sample_cells(const Matrix& matrix);
+// Matrices that each is compared with.
+inline constexpr size_t kMostCompared = 8;
 
-// Matrices that others are compared with, all at once: a matrix that has nothing in common with any of them
-// costs one look at a small filter a cell.
-class SeedTable {
- public:
-  static constexpr size_t kMost = 8;  // matrices
+// The seeds of each of `count` matrices with those before it, the first kMostCompared of them at most:
+// result[k][other]; empty where `wanted[k][other]` is not set, and for cells of different sizes. `matrix` is
+// called in as many threads, once or twice for each; its results are not kept.
+using MatrixAt = std::function<std::shared_ptr<const Matrix>(size_t)>;
+std::vector<std::vector<Seeds>> compare_matrices(size_t count, const MatrixAt& matrix,
+                                                 const std::vector<std::vector<bool>>& wanted,
+                                                 size_t threads);
 
-  explicit SeedTable(std::vector<CellSample> matrices);
-  size_t size() const { return matrices_.size(); }  // matrices
-
-  // The pairs of each matrix and `b`; none for matrices that are not `wanted`, or with cells of another size.
-  // Thread-safe.
-  std::vector<Seeds> compare(const Matrix& b, const std::vector<bool>& wanted) const;
-
- private:
-  struct Entry {
-    uint64_t key = 0;
-    uint32_t cell = 0;    // of the matrix's sample; kSeveral when it holds the key more than once
-    uint32_t matrix = 0;  // from 1; 0: free
-  };
-  // Three bits of one word; the last bits of a key may be zero in all samples.
-  static uint64_t filter_bits(uint64_t key) {
-    return uint64_t{1} << (key >> 24 & 63) | uint64_t{1} << (key >> 30 & 63) |
-           uint64_t{1} << (key >> 36 & 63);
-  }
-  bool may_contain(uint64_t key) const {
-    const uint64_t bits = filter_bits(key);
-    return (filter_[key >> filter_shift_] & bits) == bits;
-  }
-  void insert(uint64_t key, uint32_t cell, uint32_t matrix);
-
-  std::vector<CellSample> matrices_;
-  std::vector<Entry> entries_;    // open addressing by the first bits of a key; as many as a power of two
-  std::vector<uint64_t> filter_;  // a Bloom filter, by the first bits of a key
-  int entry_shift_ = 0, filter_shift_ = 0;
-  uint64_t mask_ = ~uint64_t{0};  // zero bits that the keys of all matrices have
-};
-
-// One matrix with one.
 Seeds find_seeds(const Matrix& a, const Matrix& b);
 
 // Columns that correspond, given rows (of a, of b) that do: those with most equal elements in them.

@@ -120,6 +120,31 @@ std::vector<std::vector<uint32_t>> partition(const Column& column, Key key) {
   return parts;
 }
 
+// By operand, where members read different values: the placements in which these are at hand, each once.
+std::vector<std::vector<Placement>> placements_at_hand(const Column& column,
+                                                       std::span<const uint32_t> members,
+                                                       const Candidates& candidates) {
+  std::vector<std::vector<Placement>> result;
+  const std::vector<Number>& first = column.members[members.front()].operands;
+  for (size_t i = 0; i < first.size(); ++i) {
+    std::vector<Placement>& all = result.emplace_back();
+    const Placement* last = nullptr;  // members mostly read what one column makes
+    for (size_t k = 1; k < members.size(); ++k) {
+      const std::vector<Number>& operands = column.members[members[k]].operands;
+      if (i >= operands.size() || operands[i] == first[i]) continue;
+      for (const Number number : {first[i], operands[i]}) {
+        if (number == kNoNumber) continue;
+        const std::span<const Placement> some = candidates(number);
+        if (some.data() == last) continue;
+        last = some.data();
+        for (const Placement& placement : some)
+          if (std::ranges::find(all, placement) == all.end()) all.push_back(placement);
+      }
+    }
+  }
+  return result;
+}
+
 // Neighbours, `size` at a time.
 std::vector<std::vector<uint32_t>> in_chunks(size_t members, size_t size) {
   std::vector<std::vector<uint32_t>> chunks;
@@ -367,18 +392,18 @@ Choice make_choice(const Program& program, const Column& column, const CostModel
 
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
-                                const Candidates& candidates) {
+                                const Candidates& candidates, KnownProposals& known) {
   using Mode = StitchOptions::Strategy;
   ColumnChoices result;
   const bool netfuse = options.strategy == Mode::kNetfuse;
   const auto propose_for = [&](std::span<const uint32_t> members) {
-    return propose_lane(program, column, members, weights, netfuse, [&](size_t position) {
-      std::vector<Placement> all;
-      for (const uint32_t m : members)
-        for (const Placement& placement : candidates(column.members[m].operands[position]))
-          if (std::ranges::find(all, placement) == all.end()) all.push_back(placement);
-      return all;
-    });
+    std::vector<std::vector<Placement>> at_hand = placements_at_hand(column, members, candidates);
+    for (const KnownProposals::Known& one : known.all)
+      if (std::ranges::equal(one.members, members) && one.candidates == at_hand) return one.proposal;
+    Proposal proposal = propose_lane(program, column, members, weights, netfuse,
+                                     [&](size_t position) { return at_hand[position]; });
+    known.all.push_back({{members.begin(), members.end()}, std::move(at_hand), proposal});
+    return proposal;
   };
   const auto add_choice = [&](std::vector<LanePlan> lanes, Strategy strategy) {
     result.choices.push_back(make_choice(program, column, cost, std::move(lanes), strategy));

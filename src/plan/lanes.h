@@ -43,7 +43,7 @@ class WeightUse {
 
 // Placements in which a number may be had without a transposition, as far as is known when its column is
 // reached.
-using Candidates = std::function<std::vector<Placement>(Number)>;
+using Candidates = std::function<std::span<const Placement>(Number)>;
 
 // The ways in which some members of a column can run as one. `candidates`: the placements at hand of an
 // operand that is not constant. With `distinct_weights`: see make_lane().
@@ -65,8 +65,19 @@ Nanoseconds lane_cost(const Program& program, const Column& column, const CostMo
 std::optional<Nanoseconds> measured_cost(const Program& program, const Column& column, const CostModel& cost,
                                          const LanePlan& lane);
 
+// What the rules have answered for members of one column. The same column is looked at by several searches.
+struct KnownProposals {
+  struct Known {
+    std::vector<uint32_t> members;
+    std::vector<std::vector<Placement>> candidates;  // by operand
+    Proposal proposal;
+  };
+  std::vector<Known> all;
+};
+
+// `known`: of this column, these weights and this strategy as far as it is netfuse or not; grows.
 ColumnChoices enumerate_choices(const Program& program, const Column& column, const CostModel& cost,
                                 const PlanOptions& options, const WeightUse& weights,
-                                const Candidates& candidates);
+                                const Candidates& candidates, KnownProposals& known);
 
 }  // namespace mts

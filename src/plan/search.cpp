@@ -10,6 +10,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
 
 namespace mts {
 namespace {
@@ -25,6 +26,9 @@ struct SetWant {
   uint32_t inside = 0;  // steps from the reader on that run inside its producer, unless a change of placement
                         // comes between
   double bytes = 0;     // of the numbers
+  // The same output of members of one column, all of one size; and of all members of that column in their
+  // order. With many models most are, and need no look at each.
+  bool alike = false, everyone = false;
 };
 
 // There is one for each operand of each member of each choice, so they are small.
@@ -45,12 +49,17 @@ struct Wants {
 
 class Search {
  public:
-  Search(const Program& program, const CostModel& cost, const PlanOptions& options)
+  // `known`: by column; searches of one program that differ only in the strategy may share it.
+  Search(const Program& program, const CostModel& cost, const PlanOptions& options,
+         std::vector<KnownProposals>& known)
       : program_(program),
         sequential_(cost.with_weights(program.stored_weights)),
         cost_(options.strategy == StitchOptions::Strategy::kNetfuse ? sequential_ : cost),
         options_(options),
-        weights_(program, options.allow_duplicates) {}
+        weights_(program, options.allow_duplicates),
+        known_(known) {
+    known_.resize(program.columns.size());
+  }
 
   Plan run();
   // Of lanes that are given.
@@ -66,6 +75,10 @@ class Search {
   uint32_t steps_inside(const Member& member) const;
   // What would have run inside another step becomes so many steps that read and write everything.
   Nanoseconds own_steps(double bytes, uint32_t steps) const { return steps * cost_.copy(bytes, 1); }
+  // The sum of `cost` over the numbers, which is one of single() and convert_one().
+  template <class Cost>
+  Nanoseconds sum_over(const Choice& choice, const SetWant& want, Cost cost) const;
+  void note_alike(SetWant& want) const;
   Wants wants_of(const Column& column, const Choice& choice) const;
   // Splits a want into what depends on one producer's choice each; the rest of its cost goes to `joins`.
   void add_set(SetWant want, Wants& wants) const;
@@ -86,6 +99,7 @@ class Search {
   const CostModel cost_;
   const PlanOptions& options_;
   WeightUse weights_;
+  std::vector<KnownProposals>& known_;
   std::vector<ColumnChoices> choices_;
   std::vector<std::vector<Wants>> wants_;        // [column][choice]
   std::vector<std::vector<Nanoseconds>> reach_;  // [column][choice]
@@ -162,17 +176,15 @@ Nanoseconds Search::convert_one(const Choice& choice, Number number, uint32_t in
 }
 
 Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const {
-  if (!want.form.is_fused()) {
-    Nanoseconds sum = 0;
-    for (const Number number : want.numbers) sum += convert_one(choice, number, want.inside);
-    return sum;
-  }
+  if (!want.form.is_fused())
+    return sum_over(choice, want, [&](Number number) { return convert_one(choice, number, want.inside); });
   const ValueSource& first = program_.sources[want.numbers.front()];
   const uint32_t output = first.output;
   const LanePlan& lane = lane_with(choice, first.member);
   bool same = lane.fused() && lane.members.size() == want.numbers.size() &&
               output < lane.option.outputs.size() && lane.option.outputs[output].is_fused();
-  for (size_t i = 0; i < want.numbers.size() && same; ++i) {
+  const bool whole = want.everyone && choice.lanes.size() == 1;  // lanes are ascending
+  for (size_t i = 0; i < want.numbers.size() && same && !whole; ++i) {
     const ValueSource& source = program_.sources[want.numbers[i]];
     same = source.member == lane.members[i] && source.output == output;
   }
@@ -191,8 +203,30 @@ Nanoseconds Search::convert_set(const Choice& choice, const SetWant& want) const
   const bool in_place = cost_.joins_in_place() && want.form.placement.axis == 0;
   Nanoseconds sum = in_place ? cost_.view({}, 0) : cost_.copy(want.bytes, 1);
   sum += want.inside * cost_.launch();
-  for (const Number number : want.numbers) sum += single(choice, number);
+  return sum + sum_over(choice, want, [&](Number number) { return single(choice, number); });
+}
+
+template <class Cost>
+Nanoseconds Search::sum_over(const Choice& choice, const SetWant& want, Cost cost) const {
+  const bool all_apart = choice.lanes.size() == choice.lane_of.size();
+  if (want.alike && (all_apart || choice.lanes.size() == 1))
+    return cost(want.numbers.front()) * static_cast<Nanoseconds>(want.numbers.size());
+  Nanoseconds sum = 0;
+  for (const Number number : want.numbers) sum += cost(number);
   return sum;
+}
+
+void Search::note_alike(SetWant& want) const {
+  const Number first = want.numbers.front();
+  const ValueSource& from = program_.sources[first];
+  want.alike = std::ranges::all_of(want.numbers, [&](Number number) {
+    const ValueSource& source = program_.sources[number];
+    return source.column == from.column && source.output == from.output &&
+           program_.bytes[number] == program_.bytes[first];
+  });
+  want.everyone = want.alike && want.numbers.size() == program_.columns[from.column].members.size();
+  for (uint32_t i = 0; i < want.numbers.size() && want.everyone; ++i)
+    want.everyone = program_.sources[want.numbers[i]].member == i;
 }
 
 void Search::add_set(SetWant want, Wants& wants) const {
@@ -207,6 +241,7 @@ void Search::add_set(SetWant want, Wants& wants) const {
     // Parts from several places (or graph inputs) are put together by one Concat.
     if (want.form.is_fused()) wants.joins += cost_.copy(want.bytes, 1);
     std::ranges::stable_sort(produced, {}, &std::pair<uint32_t, Number>::first);
+    const size_t first_set = wants.sets.size();
     for (size_t i = 0; i < produced.size(); ++i) {
       if (i == 0 || produced[i].first != produced[i - 1].first) {
         wants.wants.push_back(
@@ -215,8 +250,10 @@ void Search::add_set(SetWant want, Wants& wants) const {
       }
       wants.sets.back().numbers.push_back(produced[i].second);
     }
+    for (size_t set = first_set; set < wants.sets.size(); ++set) note_alike(wants.sets[set]);
     return;
   }
+  note_alike(want);
   wants.wants.push_back(
       {.producer = produced.front().first, .set = static_cast<uint32_t>(wants.sets.size())});
   wants.sets.push_back(std::move(want));
@@ -256,13 +293,13 @@ Wants Search::wants_of(const Column& column, const Choice& choice) const {
 }
 
 void Search::enumerate(uint32_t column) {
-  const Candidates candidates = [this](Number number) -> std::vector<Placement> {
+  const Candidates candidates = [this](Number number) -> std::span<const Placement> {
     const ValueSource& source = program_.sources[number];
     if (!source.produced()) return {};
     return at_hand_[source.column][source.output];
   };
-  choices_[column] =
-      enumerate_choices(program_, program_.columns[column], cost_, options_, weights_, candidates);
+  choices_[column] = enumerate_choices(program_, program_.columns[column], cost_, options_, weights_,
+                                       candidates, known_[column]);
   auto& choices = choices_[column].choices;
   apart_cost_ += choices.back().cost;
   for (const Member& member : program_.columns[column].members)
@@ -536,13 +573,14 @@ Plan Search::run() {
 
 // The columns, and what they are predicted to take.
 Plan choose_columns(const Program& program, const CostModel& cost, const PlanOptions& options) {
-  Plan plan = Search(program, cost, options).run();
+  std::vector<KnownProposals> known;
+  Plan plan = Search(program, cost, options, known).run();
   if (options.strategy != StitchOptions::Strategy::kAuto) return plan;
   // The search looks at one column after another and may end in a mixture that is hardly better, or worse,
   // than running everything as one.
   PlanOptions everything = options;
   everything.strategy = StitchOptions::Strategy::kStitch;
-  Plan stitched = Search(program, cost, everything).run();
+  Plan stitched = Search(program, cost, everything, known).run();
   const bool as_good = stitched.predicted <= plan.predicted + plan.predicted / kClosePart;
   const double grouped = static_cast<double>(stitched.predicted_grouped) /
                          static_cast<double>(std::max<Nanoseconds>(stitched.predicted, 1));
@@ -557,7 +595,8 @@ Plan choose_columns(const Program& program, const CostModel& cost, const PlanOpt
 Nanoseconds predicted_time(const Program& program, const CostModel& cost,
                            const std::vector<ColumnPlan>& plan) {
   const PlanOptions options;
-  return Search(program, cost, options).price(plan);
+  std::vector<KnownProposals> known;
+  return Search(program, cost, options, known).price(plan);
 }
 
 Plan make_plan(const Program& program, const CostModel& cost, const PlanOptions& options) {

@@ -4,19 +4,21 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace mts {
 namespace {
 
-// A symmetric matrix over the models.
+// A symmetric matrix over the models; of a thousand of them half of it is 4 MB.
 class Matrix {
  public:
-  explicit Matrix(size_t size) : size_(size), cells_(size * size, 0) {}
-  double& at(size_t a, size_t b) { return cells_[std::max(a, b) * size_ + std::min(a, b)]; }
-  double at(size_t a, size_t b) const { return cells_[std::max(a, b) * size_ + std::min(a, b)]; }
+  explicit Matrix(size_t size) : cells_(size * (size + 1) / 2, 0) {}
+  double& at(size_t a, size_t b) { return cells_[place(std::max(a, b), std::min(a, b))]; }
+  double at(size_t a, size_t b) const { return cells_[place(std::max(a, b), std::min(a, b))]; }
 
  private:
-  size_t size_;
+  static size_t place(size_t row, size_t column) { return row * (row + 1) / 2 + column; }
+
   std::vector<double> cells_;
 };
 
@@ -105,9 +107,9 @@ std::vector<uint32_t> leaves_of_dendrogram(Matrix similarity, size_t count) {
 }  // namespace
 
 SimilarityOrder order_by_similarity(const Program& program, const CostModel& cost) {
-  const Relations relations = relations_of(program, cost);
+  Relations relations = relations_of(program, cost);
   SimilarityOrder order;
-  order.models = leaves_of_dendrogram(relations.similarity, program.models->size());
+  order.models = leaves_of_dendrogram(std::move(relations.similarity), program.models->size());
   for (size_t i = 0; i < order.models.size(); ++i) {
     const double smaller =
         i == 0 ? 0 : std::min(relations.own[order.models[i - 1]], relations.own[order.models[i]]);

@@ -86,23 +86,32 @@ std::string groups_text(const std::vector<StitchReport::Group>& groups) {
   return text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                        const StitchOptions& options, const std::string& target, const StitchReport& report) {
+std::vector<Ports> ports_of(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs) {
   std::map<ValueRef, std::string> shared;
   for (const SharedInput& input : shared_inputs)
     for (const ValueRef& member : input.members) shared[member] = input.name;
-  nlohmann::ordered_json entries = nlohmann::ordered_json::array();
+  std::vector<Ports> ports(models.size());
   for (uint32_t m = 0; m < models.size(); ++m) {
-    const Model& model = models[m];
-    auto inputs = nlohmann::ordered_json::object(), outputs = nlohmann::ordered_json::object();
-    for (const ValueId id : model.graph.inputs()) {
+    const Graph& graph = models[m].graph;
+    for (const ValueId id : graph.inputs()) {
       const auto it = shared.find({m, id});
-      const std::string& name = model.graph.value(id).name;
-      inputs[name] = it != shared.end() ? it->second : model.name + "/" + name;
+      const std::string& name = graph.value(id).name;
+      ports[m].inputs.emplace_back(name, it != shared.end() ? it->second : models[m].name + "/" + name);
     }
-    for (const ValueId id : model.graph.outputs())
-      outputs[model.graph.value(id).name] = model.name + "/" + model.graph.value(id).name;
-    entries.push_back({{"name", model.name},
+    for (const ValueId id : graph.outputs())
+      ports[m].outputs.emplace_back(graph.value(id).name, models[m].name + "/" + graph.value(id).name);
+  }
+  return ports;
+}
+
+Metadata fused_metadata(const std::vector<Ports>& ports, const StitchOptions& options,
+                        const std::string& target, const StitchReport& report) {
+  nlohmann::ordered_json entries = nlohmann::ordered_json::array();
+  for (size_t m = 0; m < ports.size(); ++m) {
+    auto inputs = nlohmann::ordered_json::object(), outputs = nlohmann::ordered_json::object();
+    for (const auto& [name, fused] : ports[m].inputs) inputs[name] = fused;
+    for (const auto& [name, fused] : ports[m].outputs) outputs[name] = fused;
+    entries.push_back({{"name", report.inputs[m].name},
                        {"sha256", report.inputs[m].sha256},
                        {"inputs", inputs},
                        {"outputs", outputs},

@@ -7,6 +7,7 @@
 #include <mts/stitch.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mts {
@@ -27,8 +28,14 @@ void describe_plan(const Program& program, const Plan& plan, StitchReport& repor
 // The groups' models as JSON: [["a","b"],["c"]].
 std::string groups_text(const std::vector<StitchReport::Group>& groups);
 
+// What the graph inputs and outputs of a model are called in the file and in the fused one.
+struct Ports {
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
+};
+std::vector<Ports> ports_of(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs);
+
 // The `mts.*` entries of the fused model: see the README, "What a fused file says about itself".
-Metadata fused_metadata(const std::vector<Model>& models, const std::vector<SharedInput>& shared_inputs,
-                        const StitchOptions& options, const std::string& target, const StitchReport& report);
+Metadata fused_metadata(const std::vector<Ports>& ports, const StitchOptions& options,
+                        const std::string& target, const StitchReport& report);
 
 }  // namespace mts

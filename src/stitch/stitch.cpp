@@ -15,6 +15,7 @@
 #include <mts/stitch.h>
 
 #include <algorithm>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,19 +39,38 @@ Result<void> check_names(const std::vector<Model>& models) {
   return {};
 }
 
-// Files are read whole for this: on all cores.
-Result<void> digest_files(const std::vector<Model>& models, StitchReport& report) {
-  uint64_t bytes = 0;
-  for (const StitchReport::Input& input : report.inputs) bytes += input.weight_bytes;
-  std::vector<Result<std::string>> digests(models.size());
-  for_each_parallel(models.size(), threads_for(bytes), [&](size_t m) {
-    if (!models[m].path.empty()) digests[m] = sha256_of_file(models[m].path);
-  });
-  for (size_t m = 0; m < models.size(); ++m) {
-    MTS_ASSIGN(report.inputs[m].sha256, std::move(digests[m]));
+// SHA-256 of the models' files, for the metadata. They are read whole for it: on all cores, and beside all
+// that is done meanwhile, of which a good part runs on one.
+class FileDigests {
+ public:
+  FileDigests(const std::vector<Model>& models, const StitchReport& report) {
+    uint64_t bytes = 0;
+    for (const StitchReport::Input& input : report.inputs) bytes += input.weight_bytes;
+    std::vector<std::string> paths;
+    for (const Model& model : models) paths.push_back(model.path);
+    const size_t threads = threads_for(bytes);
+    const auto digest = [paths = std::move(paths), threads] {
+      std::vector<Result<std::string>> digests(paths.size());
+      for_each_parallel(paths.size(), threads, [&](size_t m) {
+        if (!paths[m].empty()) digests[m] = sha256_of_file(paths[m]);
+      });
+      return digests;
+    };
+    digests_ = std::async(threads > 1 ? std::launch::async : std::launch::deferred, digest);
   }
-  return {};
-}
+
+  // Waits. The error is that of the first file that cannot be read.
+  Result<void> write_to(StitchReport& report) {
+    std::vector<Result<std::string>> digests = digests_.get();
+    for (size_t m = 0; m < digests.size(); ++m) {
+      MTS_ASSIGN(report.inputs[m].sha256, std::move(digests[m]));
+    }
+    return {};
+  }
+
+ private:
+  std::future<std::vector<Result<std::string>>> digests_;
+};
 
 Result<std::vector<ShapeFacts>> infer_all(std::vector<Model>& models) {
   std::vector<ShapeFacts> facts(models.size());
@@ -258,7 +278,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   Stitched stitched;
   StitchReport& report = stitched.report;
   report.inputs = describe_inputs(models);
-  MTS_TRY(digest_files(models, report));
+  FileDigests digests(models, report);
   report.unique_weight_bytes = unique_weight_bytes(classify_weights(models));
   MTS_ASSIGN(const std::vector<SharedInput> shared_inputs,
              resolve_shared_inputs(models, options.share_inputs));
@@ -270,11 +290,12 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   }
   if (!options.independent_dims) report.assumptions = assumptions_of(models);
   MTS_ASSIGN(std::vector<ShapeFacts> facts, infer_all(models));
-  Metadata metadata = fused_metadata(models, shared_inputs, options, profile.name, report);
+  const std::vector<Ports> ports = ports_of(models, shared_inputs);
   const CostModel cost = CostModel(profile).with_weights(static_cast<double>(report.unique_weight_bytes));
   MTS_ASSIGN(const std::unique_ptr<Candidate> chosen,
              choose_candidate(std::move(models), std::move(facts), shared_inputs,
                               {.cost = cost, .recorded = recorded ? &*recorded : nullptr}, options, report));
+  MTS_TRY(digests.write_to(report));
 
   const PlanFlags flags{.target = profile.name,
                         .strategy = options.strategy,
@@ -296,7 +317,7 @@ Result<Stitched> stitch(std::vector<Model> models, const StitchOptions& given) {
   if (options.explain)
     report.regions = regions_of(chosen->plan.columns, column_names(chosen->program, chosen->plan));
   stitched.plan = to_json(chosen->program, chosen->plan, flags);
-  fused.metadata = std::move(metadata);
+  fused.metadata = fused_metadata(ports, options, profile.name, report);
   if (report.groups.size() > 1) fused.metadata.emplace_back("mts.groups", groups_text(report.groups));
   report.strategies["partial_rows"] = report.partial.row_splits;
   report.strategies["partial_blocks"] = report.partial.block_splits;

@@ -108,6 +108,13 @@ TEST_F(Save, InlineByDefault) {
   EXPECT_TRUE(check_file(path("m.onnx")));
 }
 
+TEST_F(Save, WithoutADigestTheSameBytes) {
+  const auto saved = save_model(sample(), path("m.onnx"), {.digest = false});
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  EXPECT_EQ(saved->sha256, "");
+  EXPECT_EQ(content(path("m.onnx")), *to_bytes(sample()));
+}
+
 TEST_F(Save, ProtobufReadsTheSameBytes) {
   onnx::ModelProto proto;
   ASSERT_TRUE(proto.ParseFromString(*to_bytes(sample())));

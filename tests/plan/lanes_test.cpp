@@ -24,8 +24,10 @@ Lane lane_of(const Planned& planned, const std::string& op, bool distinct_weight
 ColumnChoices choices_of(const Planned& planned, const Column& column, const PlanOptions& options = {}) {
   const CostModel cost(*find_profile("generic-gpu"));
   const WeightUse weights(planned.program, options.allow_duplicates);
-  return enumerate_choices(planned.program, column, cost, options, weights,
-                           [](Number) { return std::vector<Placement>{}; });
+  KnownProposals known;
+  return enumerate_choices(
+      planned.program, column, cost, options, weights, [](Number) { return std::span<const Placement>{}; },
+      known);
 }
 
 ColumnChoices choices_of(const Planned& planned, const std::string& op, const PlanOptions& options = {}) {

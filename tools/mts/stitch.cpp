@@ -91,7 +91,9 @@ Result<Outcome> run(const Flags& flags, const Invocation& invocation) {
   for (const std::string& path : {flags.report, flags.save_plan})
     if (!path.empty()) paths.push_back(path);
   MTS_ASSIGN(KeptFiles kept, KeptFiles::keep(paths));
-  const Result<SavedModel> written = save_model(stitched.model, flags.output, flags.save);
+  SaveOptions save = flags.save;
+  save.digest = flags.json || !flags.report.empty();  // nothing else says it
+  const Result<SavedModel> written = save_model(stitched.model, flags.output, save);
   if (!written) {
     kept.restore();
     return tl::unexpected(written.error());
