@@ -29,11 +29,12 @@ inline bool is_only_on_cpu(std::string_view op) {
 }
 
 // Kernels read and write host memory. launch gives kModel for an index out of range. `counts`, by operator,
-// is added to as plans are made; it outlives the backend. `held`: see Backend::held_as.
+// is added to as plans are made; it outlives the backend. `held`: see Backend::held_as; `tf32`: float32
+// products may round their operands.
 std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts = nullptr,
-                                           DType held = DType::kFloat32);
+                                           DType held = DType::kFloat32, bool tf32 = false);
 Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
                                                    std::map<std::string, StepCounts>* counts = nullptr,
-                                                   DType held = DType::kFloat32);
+                                                   DType held = DType::kFloat32, bool tf32 = false);
 
 }  // namespace mts::exec::cuda

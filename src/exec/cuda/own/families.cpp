@@ -9,6 +9,7 @@ namespace {
 constexpr OwnFamily kFamilies[] = {
     {"conv", accepts_conv, make_conv},
     {"matmul", accepts_matmul, make_matmul},
+    {"attention", accepts_attention, make_attention},
     {"elementwise", accepts_elementwise, make_elementwise},
     {"batch_norm", accepts_batch_norm, make_batch_norm},
     {"movement", accepts_movement, make_movement},

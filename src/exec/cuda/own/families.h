@@ -33,6 +33,8 @@ const OwnFamily* own_family_of(const ExecPlan& plan, const Step& step);
 bool own_accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                           ValueIndex operand);
 
+bool accepts_attention(const ExecPlan& plan, const Step& step);
+KernelResult make_attention(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_elementwise(const ExecPlan& plan, const Step& step);
 KernelResult make_elementwise(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_batch_norm(const ExecPlan& plan, const Step& step);
