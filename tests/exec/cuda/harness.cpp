@@ -41,15 +41,15 @@ void expect_same_on_shim(const Model& model, const std::vector<Datum>& inputs, c
   }
 }
 
-void check_kernel(const Case& c) {
+void check_kernel(const Case& c, const ShimPrecision& precision) {
   std::vector<Datum> inputs;
   const Model model = model_of(c, inputs);
   const std::string what = to_string(c);
-  const ExecPlan plan = shim_plan(model, inputs);
+  const ExecPlan plan = shim_plan(model, inputs, precision);
   bool on_host = false;
   for (const Step& step : plan.steps) on_host = on_host || step.kind == StepKind::kHost;
   EXPECT_EQ(on_host, c.on_host) << what << "\n" << exec::to_string(plan);
-  expect_same_on_shim(model, inputs, what);
+  expect_same_on_shim(model, inputs, what, precision);
 }
 
 }  // namespace mts::exec::cuda

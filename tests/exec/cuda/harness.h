@@ -31,6 +31,6 @@ void expect_same_on_shim(const Model& model, const std::vector<Datum>& inputs, c
                          const ShimPrecision& precision = kStrict);
 
 // One node; `c.on_host` says whether it is expected to have no kernel.
-void check_kernel(const Case& c);
+void check_kernel(const Case& c, const ShimPrecision& precision = kStrict);
 
 }  // namespace mts::exec::cuda
