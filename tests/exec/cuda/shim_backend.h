@@ -6,13 +6,10 @@
 #include <mts/executor.h>
 #include <mts/graph.h>
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 namespace mts::exec::cuda {
 
@@ -21,12 +18,6 @@ struct StepCounts {
   size_t kernels = 0, host = 0;
   size_t only_cpu = 0;  // of `host`: the CPU backend has a kernel for the step
 };
-
-// What has a kernel on the CPU, and none here yet.
-inline bool is_only_on_cpu(std::string_view op) {
-  constexpr std::string_view kOnlyOnCpu[] = {"LSTM", "GRU", "MatMulInteger", "DynamicQuantizeLinear"};
-  return std::ranges::find(kOnlyOnCpu, op) != std::end(kOnlyOnCpu);
-}
 
 // Kernels read and write host memory. launch gives kModel for an index out of range. `counts`, by operator,
 // is added to as plans are made; it outlives the backend. `held`: see Backend::held_as; `tf32`: float32

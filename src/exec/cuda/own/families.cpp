@@ -18,6 +18,8 @@ constexpr OwnFamily kFamilies[] = {
     {"gather", accepts_gather, make_gather},
     {"pool", accepts_pool, make_pool},
     {"resize", accepts_resize, make_resize},
+    {"quantised", accepts_quantised, make_quantised},
+    {"recurrent", accepts_recurrent, make_recurrent},
     {"map", accepts_map, make_map},
 };
 
