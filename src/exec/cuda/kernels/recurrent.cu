@@ -35,7 +35,7 @@ template <RecurrentCell Cell, int N>
 __device__ __forceinline__ void finish(const RecurrentDirection& d, int64_t at, const float (&input)[N],
                                        const float (&recurrent)[N]) {
   const float before = d.before == nullptr ? 0.f : d.before[at];
-  float h;
+  float h = 0.f;
   if constexpr (Cell == RecurrentCell::kLstm) {
     const float old = d.state_before == nullptr ? 0.f : d.state_before[at];
     const float state = sigmoid(input[2] + recurrent[2]) * old +
