@@ -261,7 +261,10 @@ class Narrower {
     const bool is_last = last_.contains(step.node);
     if (row == nullptr || is_last || !applies(*row, step) || !accepted(*row, step))
       return keep_wide(std::move(step));
-    if (is_product(step) && reads_data(step)) return keep_data(std::move(step));
+    // Data by data, as in attention, is no first layer.
+    const bool is_layer = is_product(step) && step.inputs.size() > 1 && step.inputs[1] != kAbsent &&
+                          plan_.value(step.inputs[1]).is_constant();
+    if (is_layer && reads_data(step)) return keep_data(std::move(step));
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (i < row->operands && is_wide_float(step.inputs[i])) step.inputs[i] = narrow(step.inputs[i]);
     }
