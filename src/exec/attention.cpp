@@ -2,6 +2,7 @@
 
 #include "exec/geometry.h"
 #include "exec/uses.h"
+#include "ref/formats.h"
 
 #include <algorithm>
 #include <optional>
@@ -78,8 +79,11 @@ class AttentionFuser {
  private:
   static size_t at(ValueIndex v) { return static_cast<size_t>(v); }
   const Dims& dims(ValueIndex v) const { return plan_.value(v).dims; }
+  DType dtype(ValueIndex v) const { return plan_.value(v).dtype; }
   bool is_float(ValueIndex v) const {
-    return plan_.value(v).is_static && plan_.value(v).dtype == DType::kFloat32;
+    const bool small = dtype(v) == DType::kFloat16 || dtype(v) == DType::kBfloat16;
+    return plan_.value(v).is_static &&
+           (dtype(v) == DType::kFloat32 || (small && backend_.mixes_small_floats()));
   }
   std::optional<size_t> only_reader(ValueIndex v) const {
     if (readers_[at(v)].size() != 1 || readers_[at(v)][0] < 0) return std::nullopt;
@@ -94,9 +98,9 @@ class AttentionFuser {
   }
   std::optional<float> scalar(ValueIndex v) const {
     const PlanValue& value = plan_.value(v);
-    if (!value.is_constant() || value.dtype != DType::kFloat32 || element_count(value.dims) != 1)
-      return std::nullopt;
-    return *plan_.constants[static_cast<size_t>(value.constant)].tensor()->as<float>();
+    if (!value.is_constant() || !is_float(v) || element_count(value.dims) != 1) return std::nullopt;
+    const Tensor& tensor = *plan_.constants[static_cast<size_t>(value.constant)].tensor();
+    return tensor.dtype() == DType::kFloat32 ? *tensor.as<float>() : *ref::widen(tensor).as<float>();
   }
 
   // The factor, when all that the step does is to multiply its first input by one.
@@ -115,7 +119,7 @@ class AttentionFuser {
   Walk walk(ValueIndex v) const {
     Walk own{v, row_major_strides(dims(v)), 1.f, {}};
     const Step* const step = own_producer(v);
-    if (step == nullptr || step->inputs.empty() || !is_float(step->inputs[0])) return own;
+    if (step == nullptr || step->inputs.empty() || dtype(step->inputs[0]) != dtype(v)) return own;
     const auto from = [&] {
       Walk source = walk(step->inputs[0]);
       source.steps.push_back(static_cast<size_t>(producer_[at(v)]));
@@ -216,14 +220,21 @@ class AttentionFuser {
     if (dead_[last] || values.op != "MatMul" || values.kind != StepKind::kKernel ||
         !values.program.code.empty() || values.inputs[0] == values.inputs[1])
       return false;
-    const ValueIndex weights = values.inputs[0], v = values.inputs[1];
-    const Step* const softmax = own_producer(weights);
+    ValueIndex weights = values.inputs[0];
+    const ValueIndex v = values.inputs[1];
+    std::vector<size_t> gone;
+    const Step* softmax = own_producer(weights);
+    if (softmax != nullptr && factor(*softmax) == 1.f) {  // from one type to another
+      gone.push_back(static_cast<size_t>(producer_[at(weights)]));
+      weights = softmax->inputs[0];
+      softmax = own_producer(weights);
+    }
     const size_t rank = dims(weights).size();
     if (softmax == nullptr || softmax->op != "Softmax" || softmax->kind != StepKind::kKernel || rank < 2 ||
         !is_last_axis(*softmax))
       return false;
     // From the Softmax back to the product with k.
-    std::vector<size_t> gone = {static_cast<size_t>(producer_[at(weights)])};
+    gone.push_back(static_cast<size_t>(producer_[at(weights)]));
     std::vector<std::pair<const Step*, ValueIndex>> between;  // the last first
     ValueIndex scores = softmax->inputs[0];
     const Step* product = own_producer(scores);

@@ -10,7 +10,8 @@
 //                  E], in elements of inputs 0 to 2 and the output; 0 along broadcast axes
 //   strides[4]     the extents: batch..., S, T, D, E
 //
-// Preconditions: all in float32 with static dims; what lies between is read once. Refused: other work between
+// Preconditions: all in float32 (where the backend mixes small floats, any of those) with static dims; what
+// lies between is read once; casts between float types may lie between, too. Refused: other work between
 // (the plan stays as it is), and what the backend does not accept.
 #pragma once
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -86,10 +87,15 @@ bool quantises(const ExecPlan& plan, const Step& step) {
 class Narrower {
  public:
   Narrower(ExecPlan& plan, DType dtype, const Backend& backend)
-      : plan_(plan), dtype_(dtype), backend_(backend), states_(plan.values.size()) {}
+      : plan_(plan),
+        dtype_(dtype),
+        backend_(backend),
+        states_(plan.values.size()),
+        data_(plan.values.size(), false) {}
 
   void run() {
     for (ValueIndex input : plan_.inputs) states_[at(input)].light = is_wide_float(input);
+    if (dtype_ == DType::kBfloat16) find_borders();
     std::vector<Step> steps = std::move(plan_.steps);
     plan_.steps.clear();
     for (Step& step : steps) visit(std::move(step));
@@ -177,6 +183,62 @@ class Narrower {
     output = twin_of(output);
   }
 
+  static bool is_product(const Step& step) {
+    const Row* const row = step.kind == StepKind::kKernel ? row_of(step) : nullptr;
+    return row != nullptr && row->rule == Rule::kProduct;
+  }
+  // bfloat16 has 8 bits: rounding the data itself, or what is left of it at the end, weighs more than
+  // anything between (tests/exec/cuda/models_test.cpp). Data: the model's inputs, wherever they are moved.
+  // Last: products behind which only work on single operands follow, unless their weights are large
+  // (vocabularies).
+  void find_borders() {
+    constexpr int64_t kMostLastWeights = 1 << 20;
+    for (ValueIndex input : plan_.inputs) data_[at(input)] = is_wide_float(input);
+    for (const Step& step : plan_.steps) {
+      if (!moves_data(step)) continue;
+      for (ValueIndex output : step.outputs) {
+        if (output != kAbsent) data_[at(output)] = true;
+      }
+    }
+    std::vector<bool> is_end(plan_.values.size(), false);
+    for (ValueIndex output : plan_.outputs) is_end[at(output)] = is_variable(output);
+    for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
+      const auto ends = [&](ValueIndex v) { return v != kAbsent && is_end[at(v)]; };
+      if (std::none_of(step->outputs.begin(), step->outputs.end(), ends)) continue;
+      int64_t weights = 0;
+      std::vector<ValueIndex> variables;
+      for (ValueIndex v : step->inputs) {
+        if (is_variable(v)) variables.push_back(v);
+        if (is_weight(v)) weights += element_count(plan_.value(v).dims);
+      }
+      if (variables.size() != 1) continue;
+      if (!is_product(*step)) {
+        is_end[at(variables[0])] = true;
+      } else if (weights <= kMostLastWeights) {
+        last_.insert(step->node);
+      }
+    }
+  }
+  bool reads_data(const Step& step) const {
+    return !step.inputs.empty() && step.inputs[0] != kAbsent && at(step.inputs[0]) < data_.size() &&
+           data_[at(step.inputs[0])];
+  }
+  // Only puts the data elsewhere (what stitching puts before the first layer).
+  bool moves_data(const Step& step) const {
+    constexpr std::string_view kMovement[] = {"Concat", "Slice", "Split", "Transpose"};
+    const bool moves = step.kind == StepKind::kView || (step.kind == StepKind::kKernel &&
+                                                        std::find(std::begin(kMovement), std::end(kMovement),
+                                                                  step.op) != std::end(kMovement));
+    return moves && reads_data(step);
+  }
+  // In float32; what follows may be in 16 bits.
+  void keep_data(Step step) {
+    for (ValueIndex output : step.outputs) {
+      if (is_variable(output)) states_[at(output)].light = true;
+    }
+    keep_wide(std::move(step));
+  }
+
   void keep(Step step) { plan_.steps.push_back(std::move(step)); }
   void keep_wide(Step step) {
     for (ValueIndex& input : step.inputs) input = wide(input);
@@ -185,6 +247,7 @@ class Narrower {
   }
 
   void visit(Step step) {
+    if (moves_data(step)) return keep_data(std::move(step));
     if (step.kind == StepKind::kView) {
       if (!is_variable(step.inputs[0]) || !states_[at(step.inputs[0])].light)
         return keep_wide(std::move(step));
@@ -195,7 +258,13 @@ class Narrower {
     if (step.kind != StepKind::kKernel) return keep_wide(std::move(step));
     if (step.op == "Elementwise") return elementwise(std::move(step));
     const Row* const row = row_of(step);
-    if (row == nullptr || !applies(*row, step) || !accepted(*row, step)) return keep_wide(std::move(step));
+    const bool is_last = last_.contains(step.node);
+    if (row == nullptr || is_last || !applies(*row, step) || !accepted(*row, step))
+      return keep_wide(std::move(step));
+    // Data by data, as in attention, is no first layer.
+    const bool is_layer = is_product(step) && step.inputs.size() > 1 && step.inputs[1] != kAbsent &&
+                          plan_.value(step.inputs[1]).is_constant();
+    if (is_layer && reads_data(step)) return keep_data(std::move(step));
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (i < row->operands && is_wide_float(step.inputs[i])) step.inputs[i] = narrow(step.inputs[i]);
     }
@@ -266,6 +335,8 @@ class Narrower {
   DType dtype_;
   const Backend& backend_;
   std::vector<State> states_;
+  std::vector<bool> data_;  // of bfloat16's borders, by value of the plan as it was
+  std::set<NodeId> last_;   // products
 };
 
 }  // namespace

@@ -10,9 +10,9 @@
 // What stays float32: integer data and what is computed from shapes or integers alone (positions, scales);
 // operators whose results leave the range or precision of 16 bits; constants beyond the type's largest number
 // (masks of -3e38) and elementwise work with them; what the backend does not take in 16 bits; host steps. An
-// elementwise step with a float32 operand gives float32, until the next product. Models with quantisation
-// (their float parts decide between two quanta) and models that have 16-bit floats of their own stay as they
-// are. Never fails.
+// elementwise step with a float32 operand gives float32, until the next product. In bfloat16 also the
+// products that read an input of the model, and small last ones. Models with quantisation (their float parts
+// decide between two quanta) and models that have 16-bit floats of their own stay as they are. Never fails.
 #pragma once
 
 #include "exec/backend.h"

@@ -1,6 +1,6 @@
 // LSTM and GRU on the CPU against the reference: directions, optional operands, sizes on both sides of whole
 // vectors and of small products.
-#include "tests/exec/harness.h"
+#include "tests/exec/recurrent_cases.h"
 
 #include <array>
 
@@ -8,32 +8,6 @@
 
 namespace mts::exec {
 namespace {
-
-struct Layer {
-  std::string op;
-  int64_t steps, batch, input, hidden;
-  std::string direction = "forward";
-  bool linear_before_reset = false;
-  bool bias = true, initial = true;
-  int outputs = 3;
-};
-
-Case case_of(const Layer& layer) {
-  const int64_t directions = layer.direction == "bidirectional" ? 2 : 1, gates = layer.op == "LSTM" ? 4 : 3;
-  const int64_t columns = gates * layer.hidden;
-  Case c;
-  c.op = layer.op;
-  c.attributes = {{"hidden_size", layer.hidden}, {"direction", layer.direction}};
-  if (layer.linear_before_reset) c.attributes.emplace_back("linear_before_reset", int64_t{1});
-  c.operands = {input({layer.steps, layer.batch, layer.input}), weight({directions, columns, layer.input}),
-                weight({directions, columns, layer.hidden}),
-                layer.bias ? weight({directions, 2 * columns}) : absent(), absent()};
-  const Dims state = {directions, layer.batch, layer.hidden};
-  if (layer.initial) c.operands.push_back(input(state));
-  if (layer.initial && layer.op == "LSTM") c.operands.push_back(input(state));
-  c.outputs = layer.op == "LSTM" ? layer.outputs : std::min(layer.outputs, 2);
-  return c;
-}
 
 TEST(Recurrent, Sizes) {
   for (const char* op : {"LSTM", "GRU"}) {

@@ -1,13 +1,11 @@
 #include "exec/cpu/attention.h"
 
-#include "exec/attention.h"
+#include "exec/attention_parts.h"
 #include "exec/cpu/parallel.h"
 #include "exec/cpu/tile_ops.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
-#include <optional>
-#include <utility>
 #include <vector>
 
 #include <omp.h>
@@ -18,20 +16,8 @@ namespace {
 constexpr int64_t kPanel = 16;  // columns of a packed panel (tile_ops.h)
 int64_t padded(int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
-struct Extents {
-  Dims batch;
-  int64_t rows = 0, columns = 0, depth = 0, width = 0;  // S, T, D, E
-};
-Extents extents_of(const Step& step) {
-  const std::vector<int64_t>& all = step.strides[4];
-  const size_t batch = all.size() - 4;
-  return {Dims(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(batch)), all[batch], all[batch + 1],
-          all[batch + 2], all[batch + 3]};
-}
-Dims scores_dims(const Step& step) { return Dims(step.strides[4].begin(), step.strides[4].end() - 2); }
-
 // Rows of q at a time: their scores are to stay in the cache.
-int64_t tile_rows(const Extents& e) {
+int64_t tile_rows(const AttentionExtents& e) {
   constexpr int64_t kFloats = 16 * 1024, kMost = 64, kLeast = 4;
   return std::clamp(kFloats / e.columns / 4 * 4, kLeast, kMost);
 }
@@ -39,78 +25,13 @@ int64_t tile_rows(const Extents& e) {
 // One thread's scratch: where its parts begin, in floats.
 struct Scratch {
   int64_t k = 0, v, q, scores, operand, end;
-  explicit Scratch(const Extents& e)
+  explicit Scratch(const AttentionExtents& e)
       : v(padded(e.columns) * e.depth),
         q(v + padded(e.width) * e.columns),
         scores(q + padded(tile_rows(e) * e.depth)),
         operand(scores + padded(tile_rows(e) * e.columns)),
         end(padded(operand + e.columns)) {}
 };
-
-// One instruction on a row of the scores.
-struct Work {
-  Instruction instruction;
-  ValueIndex other = kAbsent;
-  bool scores_first = true;
-  std::vector<int64_t> strides;  // of `other`, along the scores' axes
-};
-
-std::optional<float> scalar(const ExecPlan& plan, ValueIndex index) {
-  const PlanValue& value = plan.value(index);
-  if (!value.is_constant() || element_count(value.dims) != 1) return std::nullopt;
-  return *plan.constants[static_cast<size_t>(value.constant)].tensor()->as<float>();
-}
-
-// With a constant scalar behind it, arithmetic is alpha x + beta.
-std::optional<Instruction> linear(ElementOp op, float c) {
-  switch (op) {
-    case ElementOp::kAdd:
-      return Instruction{.op = ElementOp::kLinear, .alpha = 1.f, .beta = c};
-    case ElementOp::kSub:
-      return Instruction{.op = ElementOp::kLinear, .alpha = 1.f, .beta = -c};
-    case ElementOp::kMul:
-      return Instruction{.op = ElementOp::kLinear, .alpha = c, .beta = 0.f};
-    case ElementOp::kDiv:
-      return Instruction{.op = ElementOp::kLinear, .alpha = 1.f / c, .beta = 0.f};
-    default:
-      return std::nullopt;
-  }
-}
-
-std::vector<Work> work_of(const ExecPlan& plan, const Step& step) {
-  const Dims scores = scores_dims(step);
-  std::vector<Work> result;
-  int16_t before = 0;
-  for (size_t i = 0; i < step.program.code.size(); ++i) {
-    Work work{step.program.code[i], kAbsent, step.program.code[i].a == before, {}};
-    if (is_binary(work.instruction.op)) {
-      const int16_t other = work.scores_first ? work.instruction.b : work.instruction.a;
-      work.other = step.inputs[static_cast<size_t>(step.node_inputs + other - 1)];
-      const auto constant = scalar(plan, work.other);
-      const auto simple =
-          constant && work.scores_first ? linear(work.instruction.op, *constant) : std::nullopt;
-      if (simple) {
-        work.instruction = *simple;
-        work.other = kAbsent;
-      } else {
-        work.strides = broadcast_strides(plan.value(work.other).dims, scores);
-      }
-    }
-    result.push_back(std::move(work));
-    before = static_cast<int16_t>(step.program.inputs + static_cast<int>(i));
-  }
-  return result;
-}
-
-// Factors that the work begins with go into k.
-float leading_factor(std::vector<Work>& work) {
-  float factor = 1.f;
-  while (!work.empty() && work[0].instruction.op == ElementOp::kLinear && work[0].instruction.beta == 0.f) {
-    factor *= work[0].instruction.alpha;
-    work.erase(work.begin());
-  }
-  return factor;
-}
 
 class AttentionKernel final : public Kernel {
  public:
@@ -119,7 +40,7 @@ class AttentionKernel final : public Kernel {
         strides_(step.strides),
         inputs_{step.inputs[0], step.inputs[1], step.inputs[2]},
         output_(step.outputs[0]),
-        work_(work_of(plan, step)),
+        work_(scores_work(plan, step)),
         factor_(leading_factor(work_)),
         scratch_(extents_),
         threads_(std::max(1, omp_get_max_threads())) {
@@ -202,14 +123,14 @@ class AttentionKernel final : public Kernel {
       leading = depth;
     }
     ops.multiply(scores, columns, queries, leading, own + scratch_.k, count, columns, depth);
-    for (const Work& work : work_) apply(pointers, work, head, first, count, own);
+    for (const ScoresWork& work : work_) apply(pointers, work, head, first, count, own);
     ops.softmax_rows(scores, count, columns);
     float* const to =
         reinterpret_cast<float*>(pointers[output_]) + offset(strides_[3], head) + first * row_stride(3);
     ops.multiply(to, row_stride(3), scores, columns, own + scratch_.v, count, extents_.width, columns);
   }
 
-  void apply(const Pointers& pointers, const Work& work, int64_t head, int64_t first, int64_t count,
+  void apply(const Pointers& pointers, const ScoresWork& work, int64_t head, int64_t first, int64_t count,
              float* own) const {
     const Instruction& i = work.instruction;
     const TileOp op = tile_ops().elementwise[static_cast<size_t>(i.op)];
@@ -233,10 +154,10 @@ class AttentionKernel final : public Kernel {
     }
   }
 
-  Extents extents_;
+  AttentionExtents extents_;
   std::vector<std::vector<int64_t>> strides_;
   ValueIndex inputs_[3], output_;
-  std::vector<Work> work_;
+  std::vector<ScoresWork> work_;
   float factor_;
   Scratch scratch_;
   int threads_;
@@ -247,7 +168,7 @@ class AttentionKernel final : public Kernel {
 
 bool accepts_attention(const ExecPlan& plan, const Step& step) {
   if (step.op != kAttention || step.strides.size() != 5) return false;
-  const Extents e = extents_of(step);
+  const AttentionExtents e = extents_of(step);
   if (mts::element_count(step.strides[4]) == 0) return false;
   for (ValueIndex v : step.inputs) {
     if (plan.value(v).dtype != DType::kFloat32 || !plan.value(v).is_static) return false;

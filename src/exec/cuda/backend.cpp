@@ -96,6 +96,10 @@ class CudaBackend final : public Backend {
     return parts_.own->accepts_epilogue(plan, step, next, operand);
   }
 
+  bool accepts_attention(const ExecPlan& plan, const Step& step) const override {
+    return parts_.own->accepts(plan, step);
+  }
+
   Result<void> lay_out(ExecPlan& plan) override {
     choose_layouts(lowering_, plan);
     return {};

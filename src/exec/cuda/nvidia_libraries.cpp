@@ -1,6 +1,7 @@
 #include "exec/cuda/nvidia_libraries.h"
 
 #include "exec/cuda/copies.h"
+#include "exec/cuda/own_candidates.h"
 
 #include <map>
 #include <string>
@@ -38,8 +39,19 @@ class NvidiaLibraries final : public Libraries {
     if (autotuner_ == nullptr) return built.front();
     std::vector<Candidate> candidates;
     for (size_t i = 0; i < built.size(); ++i) candidates.push_back({name_of(*built[i], i), built[i]});
+    add_one_after_another(call, candidates);
+    for (Candidate& own : own_candidates(call)) candidates.push_back(std::move(own));
     return autotuner_->choose(call.signature(), candidates, operand_bytes(call));
   }
+
+  void add_one_after_another(const GemmCall& call, std::vector<Candidate>& candidates) {
+    const std::optional<GemmCall> one = one_of(call);
+    if (!one) return;
+    const auto built = products_->build(*one, 1);
+    if (built) candidates.push_back({"one after another", one_after_another(call, built->front())});
+  }
+  template <class Call>
+  static void add_one_after_another(const Call&, std::vector<Candidate>&) {}
 
   static std::string name_of(const CudnnPlan& plan, size_t) { return plan.name(); }
   static std::string name_of(const PreparedCall&, size_t i) { return "heuristic " + std::to_string(i); }

@@ -1,5 +1,6 @@
 // Libraries on cuDNN and cuBLASLt; each call is prepared once. With an autotuner, which may be null, as the
-// fastest of the libraries' candidates, else as their heuristics' first.
+// fastest of the libraries' candidates and the further ones of own_candidates.h, else as their heuristics'
+// first.
 #pragma once
 
 #include "exec/cuda/autotune.h"

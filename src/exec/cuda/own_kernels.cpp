@@ -12,7 +12,7 @@ namespace {
 
 class FamilyDevice final : public OwnDevice {
  public:
-  explicit FamilyDevice(DeviceRuntime& runtime) : runtime_(runtime) {}
+  FamilyDevice(DeviceRuntime& runtime, bool tf32) : runtime_(runtime), tf32_(tf32) {}
 
   Result<void> start() {
     MTS_ASSIGN(fault_, runtime_.allocate(sizeof(int32_t), "the fault word"));
@@ -27,6 +27,7 @@ class FamilyDevice final : public OwnDevice {
     return uploads_.back().get();
   }
   int32_t* fault() override { return reinterpret_cast<int32_t*>(fault_.get()); }
+  bool allows_tf32() const override { return tf32_; }
 
   Result<bool> take_fault() {
     int32_t word = 0;
@@ -42,6 +43,7 @@ class FamilyDevice final : public OwnDevice {
   }
 
   DeviceRuntime& runtime_;
+  bool tf32_;
   DeviceBlock fault_;
   std::vector<DeviceBlock> uploads_;
   StreamHandle stream_ = nullptr;
@@ -66,7 +68,7 @@ class StreamKernel final : public Kernel {
 
 class FamilyKernels final : public OwnKernels {
  public:
-  explicit FamilyKernels(DeviceRuntime& runtime) : device_(runtime) {}
+  FamilyKernels(DeviceRuntime& runtime, bool tf32) : device_(runtime, tf32) {}
   Result<void> start() { return device_.start(); }
 
   bool accepts(const ExecPlan& plan, const Step& step) const override {
@@ -97,8 +99,8 @@ class FamilyKernels final : public OwnKernels {
 
 }  // namespace
 
-Result<std::unique_ptr<OwnKernels>> make_own_kernels(DeviceRuntime& runtime) {
-  auto kernels = std::make_unique<FamilyKernels>(runtime);
+Result<std::unique_ptr<OwnKernels>> make_own_kernels(DeviceRuntime& runtime, bool tf32) {
+  auto kernels = std::make_unique<FamilyKernels>(runtime, tf32);
   MTS_TRY(kernels->start());
   return kernels;
 }

@@ -8,7 +8,7 @@
 
 namespace mts::exec::cuda {
 
-// `runtime` must outlive the result and its kernels.
-Result<std::unique_ptr<OwnKernels>> make_own_kernels(DeviceRuntime& runtime);
+// `runtime` must outlive the result and its kernels. `tf32`: float32 products may round their operands to it.
+Result<std::unique_ptr<OwnKernels>> make_own_kernels(DeviceRuntime& runtime, bool tf32 = false);
 
 }  // namespace mts::exec::cuda

@@ -26,8 +26,8 @@ Result<std::unique_ptr<Backend>> make_plugin_backend(const ExecutorOptions& opti
   MTS_ASSIGN(std::unique_ptr<CublasLtProducts> products, cublaslt_products());
   parts.libraries =
       make_nvidia_libraries(std::move(graphs), std::move(products), make_autotuner(*parts.runtime));
-  MTS_ASSIGN(parts.own, make_own_kernels(*parts.runtime));
   const Math math = options.precision == Precision::kTf32 ? Math::kFast : Math::kStrict;
+  MTS_ASSIGN(parts.own, make_own_kernels(*parts.runtime, math == Math::kFast));
   const DType held = options.precision == Precision::kFloat16    ? DType::kFloat16
                      : options.precision == Precision::kBfloat16 ? DType::kBfloat16
                                                                  : DType::kFloat32;

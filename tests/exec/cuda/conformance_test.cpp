@@ -42,8 +42,7 @@ void run_all(const char* variable, const std::string& subfolder, size_t floor, s
   }
   size_t kernels = 0, host = 0;
   for (const auto& [op, count] : counts) {
-    EXPECT_TRUE(count.only_cpu == 0 || is_only_on_cpu(op))
-        << "the CPU has a kernel that is missing here: " << op;
+    EXPECT_TRUE(count.only_cpu == 0) << "the CPU has a kernel that is missing here: " << op;
     kernels += count.kernels;
     host += count.host;
     if (std::getenv("MTS_CONFORMANCE_HOST") != nullptr && count.host > 0)

@@ -1,6 +1,12 @@
 // Own CUDA kernels for products and convolutions, through the shim, against the reference evaluator; and
 // their epilogues.
 #include "tests/exec/cuda/harness.h"
+#include "tests/exec/cuda/shim_backend.h"
+
+#include <mts/executor.h>
+
+#include <algorithm>
+#include <cmath>
 
 #include <gtest/gtest.h>
 
@@ -52,6 +58,56 @@ TEST(CudaKernels, Gemm) {
   }
 }
 
+// Wide enough for the tensor cores' tiles; odd sizes end within a tile, and within a load of 16 bytes.
+TEST(CudaKernels, TensorCoreProducts) {
+  for (const auto& [a, b] : std::vector<std::pair<Dims, Dims>>{{{64, 64}, {64, 64}},
+                                                               {{33, 45}, {45, 50}},
+                                                               {{3, 70, 16}, {16, 130}},
+                                                               {{2, 40, 24}, {2, 24, 37}}}) {
+    check_kernel({"MatMul", {}, {input(a), input(b)}}, kTf32);
+    for (DType dtype : {DType::kFloat16, DType::kBfloat16})
+      check_kernel({"MatMul", {}, {of(dtype, a), of(dtype, b)}, 22});
+  }
+  for (int64_t ta : {0, 1}) {
+    for (int64_t tb : {0, 1}) {
+      const Dims a = ta != 0 ? Dims{40, 65} : Dims{65, 40}, b = tb != 0 ? Dims{66, 40} : Dims{40, 66};
+      const std::vector<std::pair<std::string, AttributeValue>> attributes = {
+          {"transA", ta}, {"transB", tb}, {"alpha", 0.5f}};
+      check_kernel({"Gemm", attributes, {input(a), input(b), input({66})}}, kTf32);
+      check_kernel({"Gemm",
+                    attributes,
+                    {of(DType::kFloat16, a), of(DType::kFloat16, b), of(DType::kFloat16, {65, 66})},
+                    22});
+    }
+  }
+}
+
+// The sum of a product of numbers with more than TF32's 10 bits.
+double error_of(const std::string& op, std::vector<Operand> operands, const ShimPrecision& precision) {
+  std::vector<Datum> inputs;
+  const Model model = model_of({op, {}, std::move(operands)}, inputs);
+  const auto reference = create_session(model, {.device = "ref", .threads = 1});
+  const auto session = make_shim_session(model, nullptr, precision.held, precision.tf32);
+  const auto expected = (*reference)->run(inputs), actual = (*session)->run(inputs);
+  const Tensor &e = *expected->front().tensor(), &a = *actual->front().tensor();
+  double worst = 0, largest = 0;
+  for (int64_t i = 0; i < e.element_count(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(e.as<float>()[i]) - a.as<float>()[i]));
+    largest = std::max(largest, std::abs(static_cast<double>(e.as<float>()[i])));
+  }
+  return worst / largest;
+}
+
+TEST(CudaKernels, ProductsRoundToTf32WhereThatIsAllowedAndOnlyThere) {
+  const std::vector<Operand> matmul = {input({48, 64}), input({64, 48})},
+                             conv = {input({1, 16, 9, 9}), weight({40, 16, 3, 3})};
+  for (const auto& [op, operands] : {std::pair{"MatMul", matmul}, {"Conv", conv}}) {
+    EXPECT_LT(error_of(op, operands, kStrict), 1e-6) << op;
+    EXPECT_GT(error_of(op, operands, kTf32), 2e-5) << op;
+    EXPECT_LT(error_of(op, operands, kTf32), 5e-3) << op;
+  }
+}
+
 struct ConvShape {
   Dims x, w;
   int64_t group;
@@ -82,6 +138,7 @@ TEST(CudaKernels, Conv) {
     check_kernel({"Conv", attributes, {input(s.x), weight(s.w), weight({s.w[0]})}});
     for (DType dtype : {DType::kFloat16, DType::kBfloat16})
       check_kernel({"Conv", attributes, {of(dtype, s.x), of(dtype, s.w), of(dtype, {s.w[0]})}, 22});
+    check_kernel({"Conv", attributes, {input(s.x), weight(s.w), weight({s.w[0]})}}, kTf32);
   }
   for (const char* pad : {"SAME_UPPER", "SAME_LOWER", "VALID"}) {
     check_kernel({"Conv",

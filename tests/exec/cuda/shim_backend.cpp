@@ -15,6 +15,7 @@ namespace {
 
 class HostDevice final : public OwnDevice {
  public:
+  explicit HostDevice(bool tf32) : tf32_(tf32) {}
   StreamHandle stream() const override { return nullptr; }
   Result<const void*> upload(std::span<const std::byte> bytes) override {
     Tensor copy(DType::kUint8, {static_cast<int64_t>(bytes.size())});
@@ -23,9 +24,11 @@ class HostDevice final : public OwnDevice {
     return copy.data();
   }
   int32_t* fault() override { return &fault_; }
+  bool allows_tf32() const override { return tf32_; }
   bool take_fault() { return std::exchange(fault_, 0) != 0; }
 
  private:
+  bool tf32_;
   std::vector<Tensor> uploads_;
   int32_t fault_ = 0;
 };
@@ -52,7 +55,8 @@ class CheckedKernel final : public Kernel {
 
 class ShimBackend final : public Backend {
  public:
-  ShimBackend(std::map<std::string, StepCounts>* counts, DType held) : counts_(counts), held_(held) {
+  ShimBackend(std::map<std::string, StepCounts>* counts, DType held, bool tf32)
+      : device_(tf32), counts_(counts), held_(held) {
     if (counts != nullptr) cpu_ = *make_cpu_backend();
   }
 
@@ -68,6 +72,9 @@ class ShimBackend final : public Backend {
   bool accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                         ValueIndex operand) const override {
     return own_accepts_epilogue(plan, step, next, operand);
+  }
+  bool accepts_attention(const ExecPlan& plan, const Step& step) const override {
+    return own_family_of(plan, step) != nullptr;
   }
   Result<void> lay_out(ExecPlan&) override { return {}; }
   Result<std::unique_ptr<Kernel>> prepare(const ExecPlan& plan, const Step& step) override {
@@ -90,13 +97,14 @@ class ShimBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts, DType held) {
-  return std::make_unique<ShimBackend>(counts, held);
+std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts, DType held, bool tf32) {
+  return std::make_unique<ShimBackend>(counts, held, tf32);
 }
 
 Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
-                                                   std::map<std::string, StepCounts>* counts, DType held) {
-  return make_plan_session(model, make_shim_backend(counts, held), 1);
+                                                   std::map<std::string, StepCounts>* counts, DType held,
+                                                   bool tf32) {
+  return make_plan_session(model, make_shim_backend(counts, held, tf32), 1);
 }
 
 }  // namespace mts::exec::cuda

@@ -6,13 +6,10 @@
 #include <mts/executor.h>
 #include <mts/graph.h>
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 namespace mts::exec::cuda {
 
@@ -22,18 +19,13 @@ struct StepCounts {
   size_t only_cpu = 0;  // of `host`: the CPU backend has a kernel for the step
 };
 
-// What has a kernel on the CPU, and none here yet.
-inline bool is_only_on_cpu(std::string_view op) {
-  constexpr std::string_view kOnlyOnCpu[] = {"LSTM", "GRU", "MatMulInteger", "DynamicQuantizeLinear"};
-  return std::ranges::find(kOnlyOnCpu, op) != std::end(kOnlyOnCpu);
-}
-
 // Kernels read and write host memory. launch gives kModel for an index out of range. `counts`, by operator,
-// is added to as plans are made; it outlives the backend. `held`: see Backend::held_as.
+// is added to as plans are made; it outlives the backend. `held`: see Backend::held_as; `tf32`: float32
+// products may round their operands.
 std::unique_ptr<Backend> make_shim_backend(std::map<std::string, StepCounts>* counts = nullptr,
-                                           DType held = DType::kFloat32);
+                                           DType held = DType::kFloat32, bool tf32 = false);
 Result<std::unique_ptr<Session>> make_shim_session(const Model& model,
                                                    std::map<std::string, StepCounts>* counts = nullptr,
-                                                   DType held = DType::kFloat32);
+                                                   DType held = DType::kFloat32, bool tf32 = false);
 
 }  // namespace mts::exec::cuda

@@ -1,10 +1,16 @@
 // Choosing among the ways of a call, by times that the tests make up, and remembering what was chosen.
 #include "exec/cuda/autotune.h"
 
+#include "exec/cuda/nvidia_libraries.h"
+#include "exec/cuda/own_candidates.h"
 #include "tests/exec/cuda_runtime/host_device.h"
+#include "tests/exec/harness.h"
 
+#include <array>
 #include <fstream>
+#include <functional>
 #include <random>
+#include <type_traits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -111,7 +117,7 @@ TEST_F(AutotuneFile, AFolderThatCannotBeWrittenIsNoError) {
 // A device whose clock the calls themselves move.
 class Clocked final : public DeviceRuntime {
  public:
-  double now = 0;
+  double now = 0, launch_milliseconds = 0;  // the latter: of what a recording launches, beside its own
   explicit Clocked(uint64_t capacity = ~uint64_t{0}) : host_(1, capacity) {}
   std::string name() const override { return "clocked"; }
   int32_t max_streams() const override { return 1; }
@@ -122,7 +128,10 @@ class Clocked final : public DeviceRuntime {
   Result<void> download(std::span<std::byte>, const std::byte*) override { return {}; }
   Result<std::unique_ptr<Recording>> record(std::span<const Command> commands, int32_t events,
                                             const Launch& launch) override {
-    return host_.record(commands, events, launch);
+    return host_.record(commands, events, [this, launch](int32_t step, void* stream) {
+      now += launch_milliseconds;
+      return launch(step, stream);
+    });
   }
   Result<void> wait() override { return {}; }
   Result<double> time(const std::function<Result<void>()>& work) override {
@@ -195,6 +204,244 @@ TEST(Autotune, WithoutMemoryTheHeuristicsFirstIsTaken) {
   const std::vector<uint64_t> bytes = {1000, 1000, 1000};
   EXPECT_EQ(*tuner.choose("a", candidates, bytes), candidates[0].call);
   EXPECT_EQ(launches, 0);
+}
+
+// Libraries of two plans a call that take 2 and 1.5 ms of the device's clock; own kernels move it only by the
+// millisecond that every launch costs there.
+class SlowGraphs final : public CudnnGraphs {
+ public:
+  explicit SlowGraphs(Clocked& device, std::vector<double> times)
+      : device_(device), times_(std::move(times)) {}
+  Result<Plans> build(const ConvCall&, size_t most) override { return plans(most); }
+  Result<Plans> build(const PoolCall&, size_t most) override { return plans(most); }
+
+ private:
+  class Plan final : public CudnnPlan {
+   public:
+    Plan(Clocked& device, double milliseconds) : device_(device), milliseconds_(milliseconds) {}
+    std::string name() const override { return "takes " + std::to_string(milliseconds_); }
+    Result<void> enqueue(std::span<std::byte* const>, std::byte*, void*) override {
+      device_.now += milliseconds_ - 1;
+      return {};
+    }
+
+   private:
+    Clocked& device_;
+    double milliseconds_;
+  };
+  Plans plans(size_t most) {
+    Plans result;
+    for (const double time : times_) result.push_back(std::make_shared<Plan>(device_, time));
+    result.resize(std::min(most, result.size()));
+    return result;
+  }
+
+  Clocked& device_;
+  std::vector<double> times_;
+};
+class SlowProducts final : public CublasLtProducts {
+ public:
+  // Milliseconds of a product of a batch, and of one alone.
+  SlowProducts(Clocked& device, double batch, double one) : device_(device), batch_(batch), one_(one) {}
+  Result<std::vector<std::shared_ptr<PreparedCall>>> build(const GemmCall& call, size_t) override {
+    return std::vector<std::shared_ptr<PreparedCall>>{
+        std::make_shared<Product>(device_, call.batch > 1 ? batch_ : one_)};
+  }
+
+ private:
+  class Product final : public PreparedCall {
+   public:
+    Product(Clocked& device, double milliseconds) : device_(device), milliseconds_(milliseconds) {}
+    Result<void> enqueue(std::span<std::byte* const>, std::byte*, void*) override {
+      device_.now += milliseconds_;
+      return {};
+    }
+
+   private:
+    Clocked& device_;
+    double milliseconds_;
+  };
+  Clocked& device_;
+  double batch_, one_;
+};
+
+ConvCall small_conv() {
+  ConvCall call;
+  call.x = {1, 3, 5, 5}, call.w = {4, 3, 3, 3}, call.y = {1, 4, 5, 5};
+  call.strides = call.dilations = call.pads_begin = call.pads_end = {1, 1};
+  return call;
+}
+GemmCall small_batch() {
+  GemmCall call;
+  call.batch = 4, call.rows = 3, call.columns = 5, call.inner = 64, call.lda = 64, call.ldb = 5, call.ldd = 5;
+  call.stride_a = 3 * 64, call.stride_b = 5 * 64, call.stride_d = 64;
+  return call;
+}
+
+// What the cache says was taken, when cuDNN's plans, cuBLASLt's batch and its single product take so long.
+std::string taken(const std::string& signature, const std::filesystem::path& file, Clocked& device,
+                  const std::function<PreparedResult(Libraries&)>& prepare, std::vector<double> plans,
+                  double batch = 10, double one = 10) {
+  const auto libraries =
+      make_nvidia_libraries(std::make_unique<SlowGraphs>(device, std::move(plans)),
+                            std::make_unique<SlowProducts>(device, batch, one),
+                            std::make_unique<Autotuner>(device, AlgorithmCache(file, "m")));
+  EXPECT_TRUE(prepare(*libraries).has_value());
+  return AlgorithmCache(file, "m").find(signature).value_or("nothing");
+}
+
+TEST_F(AutotuneFile, OwnKernelsAreCandidates) {
+  const ConvCall conv = small_conv();
+  const auto prepare = [&](Libraries& libraries) { return libraries.prepare(conv); };
+  Clocked device;
+  device.launch_milliseconds = 1;
+  EXPECT_EQ(taken(conv.signature(), file(), device, prepare, {2, 1.5}), "own direct");
+  // Remembered by the same signature, whatever a new measurement would say.
+  EXPECT_EQ(taken(conv.signature(), file(), device, prepare, {2, 0.5}), "own direct");
+  fs::remove(file());
+  EXPECT_EQ(taken(conv.signature(), file(), device, prepare, {2, 0.5}), "takes 0.500000");
+  fs::remove(file());
+  EXPECT_EQ(taken(conv.signature(), file(), device, prepare, {1.01, 2}), "takes 1.010000")
+      << "not within the noise";
+}
+
+TEST_F(AutotuneFile, ABatchMayRunOneAfterAnother) {
+  const GemmCall call = small_batch();
+  const auto prepare = [&](Libraries& libraries) { return libraries.prepare(call); };
+  Clocked device;
+  device.launch_milliseconds = 1;
+  EXPECT_EQ(taken(call.signature(), file(), device, prepare, {}, 2, 2), "own product");
+  fs::remove(file());
+  device.launch_milliseconds = 100;  // of the recording, whatever it holds
+  EXPECT_EQ(taken(call.signature(), file(), device, prepare, {}, -20, -15), "one after another");
+  fs::remove(file());
+  EXPECT_EQ(taken(call.signature(), file(), device, prepare, {}, -80, -15), "heuristic 0");
+}
+
+// Further candidates compute what plain loops do, from the same operands.
+template <class Call>
+void expect_candidates_equal_loops(const Call& call, double tolerance, bool one_by_one = false) {
+  HostLibraries loops;
+  HostRuntime runtime;
+  const std::vector<uint64_t> bytes = operand_bytes(call);
+  std::mt19937 random(5);
+  std::vector<std::vector<std::byte>> memory;
+  for (const uint64_t size : bytes) {
+    std::vector<double> values(size / (call.dtype == DType::kFloat32 ? 4 : 2));
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    for (double& v : values) v = uniform(random);
+    const Tensor tensor = random_tensor(call.dtype, {static_cast<int64_t>(values.size())}, 1, values);
+    const auto* const data = reinterpret_cast<const std::byte*>(tensor.data());
+    memory.emplace_back(data, data + size);
+  }
+  const auto run = [&](PreparedCall& prepared) {
+    std::vector<std::vector<std::byte>> own = memory;
+    std::fill(own.back().begin(), own.back().end(), std::byte{0});
+    std::vector<std::byte*> operands;
+    for (std::vector<std::byte>& operand : own) operands.push_back(operand.data());
+    EXPECT_TRUE(prepared.enqueue(operands, nullptr, nullptr).has_value());
+    Tensor result(call.dtype, {static_cast<int64_t>(own.back().size()) * 8 / bit_width(call.dtype)});
+    std::copy(own.back().begin(), own.back().end(), reinterpret_cast<std::byte*>(result.mutable_data()));
+    return result;
+  };
+  const Tensor expected = run(**loops.prepare(call));
+  std::vector<Candidate> candidates = own_candidates(call);
+  if constexpr (std::is_same_v<Call, GemmCall>) {
+    if (one_by_one)
+      candidates.push_back({"one after another", one_after_another(call, *loops.prepare(*one_of(call)))});
+  }
+  EXPECT_FALSE(candidates.empty()) << call.signature();
+  for (const Candidate& candidate : candidates) {
+    const Tensor actual = run(*candidate.call);
+    expect_same(expected, actual, candidate.name + " " + call.signature(), tolerance);
+  }
+}
+
+struct TypeOfCall {
+  DType dtype;
+  Math math;
+  double tolerance;
+};
+constexpr TypeOfCall kTypes[] = {{DType::kFloat32, Math::kStrict, 1e-4},
+                                 {DType::kFloat32, Math::kFast, 5e-3},
+                                 {DType::kFloat16, Math::kFast, 5e-3},
+                                 {DType::kBfloat16, Math::kFast, 2e-2}};
+
+TEST(OwnCandidates, ConvolutionsEqualPlainLoops) {
+  struct Shape {
+    Dims x, w, y;
+    int64_t stride, pad, groups;
+  };
+  const std::vector<Shape> shapes = {
+      {{2, 3, 9, 7}, {8, 3, 3, 3}, {2, 8, 9, 7}, 1, 1, 1},      // narrow: direct
+      {{2, 16, 8, 8}, {40, 16, 3, 3}, {2, 40, 4, 4}, 2, 1, 1},  // channels by eights
+      {{1, 20, 6, 6}, {20, 20, 3, 3}, {1, 20, 6, 6}, 1, 1, 1},  // both kinds, and not by eights
+      {{2, 12, 6, 6}, {12, 1, 5, 5}, {2, 12, 6, 6}, 1, 2, 12},  // depthwise
+      {{2, 66, 5, 5}, {99, 22, 3, 3}, {2, 99, 3, 3}, 1, 0, 3},  // models as groups
+      {{1, 4, 4, 5, 6}, {18, 4, 3, 3, 3}, {1, 18, 4, 5, 6}, 1, 1, 1}};
+  for (const Shape& s : shapes) {
+    for (const TypeOfCall& type : kTypes) {
+      for (int epilogue = 0; epilogue < 4; ++epilogue) {
+        ConvCall call;
+        call.dtype = type.dtype, call.math = type.math;
+        call.x = s.x, call.w = s.w, call.y = s.y;
+        const size_t spatial = s.x.size() - 2;
+        call.strides.assign(spatial, s.stride);
+        call.dilations.assign(spatial, 1);
+        call.pads_begin.assign(spatial, s.pad);
+        call.pads_end.assign(spatial, s.pad);
+        call.groups = s.groups;
+        call.addend = (epilogue & 1) != 0;
+        call.bias = (epilogue & 2) != 0;
+        call.activation = epilogue == 3 ? Activation::kRelu : Activation::kNone;
+        expect_candidates_equal_loops(call, type.tolerance);
+      }
+    }
+  }
+}
+
+TEST(OwnCandidates, ProductsEqualPlainLoops) {
+  for (const TypeOfCall& type : kTypes) {
+    for (int layout = 0; layout < 4; ++layout) {
+      for (const auto& [batch, rows, columns, inner] : std::vector<std::array<int64_t, 4>>{
+               {1, 5, 9, 7}, {3, 40, 70, 33}, {2, 65, 64, 32}, {4, 1, 48, 16}}) {
+        GemmCall call;
+        call.dtype = type.dtype, call.math = type.math;
+        call.batch = batch, call.rows = rows, call.columns = columns, call.inner = inner;
+        call.a_transposed = (layout & 1) != 0;
+        call.b_transposed = (layout & 2) != 0;
+        call.lda = call.a_transposed ? rows : inner;
+        call.ldb = call.b_transposed ? inner : columns;
+        call.ldd = columns * batch;  // side by side, as the groups of a 1x1 convolution
+        call.stride_a = rows * inner;
+        call.stride_b = layout == 3 ? 0 : inner * columns;
+        call.stride_d = columns;
+        call.alpha = layout == 1 ? 0.5f : 1.f;
+        call.bias = layout != 0;
+        call.stride_bias = layout == 2 ? columns : 0;
+        call.addend = layout == 3;
+        call.activation = layout == 1   ? Activation::kGeluTanh
+                          : layout == 2 ? Activation::kRelu
+                                        : Activation::kNone;
+        expect_candidates_equal_loops(call, type.tolerance, one_of(call).has_value());
+      }
+    }
+  }
+}
+
+TEST(OwnCandidates, StrictProductsStayOffTheTensorCores) {
+  GemmCall call;
+  call.rows = call.columns = call.inner = call.lda = call.ldb = call.ldd = 64;
+  EXPECT_EQ(own_candidates(call).front().name, "own product");
+  call.math = Math::kFast;
+  EXPECT_EQ(own_candidates(call).front().name, "own tensor-core product");
+  ConvCall conv = small_conv();
+  conv.w[0] = conv.y[1] = 64;
+  EXPECT_EQ(own_candidates(conv).front().name, "own GEMM");
+  conv.math = Math::kFast;
+  EXPECT_EQ(own_candidates(conv).front().name, "own tensor-core GEMM");
+  call.batch = 1000;
+  EXPECT_EQ(one_of(call), std::nullopt) << "that many launches would never pay";
 }
 
 TEST(Autotune, KnowsTheOperandsOfEveryCall) {

@@ -63,22 +63,59 @@ class Held {
 };
 
 TEST(Narrow, WeightsAndActivationsAreHeldInHalfAndTheBordersAreNot) {
-  for (const DType dtype : {DType::kFloat16, DType::kBfloat16}) {
-    Net net;
-    const ValueId x = net.input({2, 8, 6, 6});
-    const ValueId y = net.node("Relu", {net.conv(x, 8, 8)});
-    const ValueId z = net.node("MaxPool", {y}, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
-    net.output(net.node("Add", {net.conv(z, 8, 8), z}));
-    net.output(y);
-    Held held(net, dtype);
-    EXPECT_EQ(held.of("Conv"), dtype);
-    EXPECT_EQ(held.of("MaxPool"), dtype);
-    for (const std::vector<ValueIndex>* list : {&held.plan.inputs, &held.plan.outputs}) {
-      for (ValueIndex v : *list) EXPECT_EQ(held.plan.value(v).dtype, DType::kFloat32);
-    }
-    held.expect_near(dtype == DType::kFloat16 ? 5e-3 : 2e-2);
-    EXPECT_EQ(2 * held.weight_bytes(), Held(net, DType::kFloat32).weight_bytes());
+  Net net;
+  const ValueId x = net.input({2, 8, 6, 6});
+  const ValueId y = net.node("Relu", {net.conv(x, 8, 8)});
+  const ValueId z = net.node("MaxPool", {y}, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+  net.output(net.node("Add", {net.conv(z, 8, 8), z}));
+  net.output(y);
+  Held held(net);
+  EXPECT_EQ(held.of("Conv"), DType::kFloat16);
+  EXPECT_EQ(held.of("MaxPool"), DType::kFloat16);
+  for (const std::vector<ValueIndex>* list : {&held.plan.inputs, &held.plan.outputs}) {
+    for (ValueIndex v : *list) EXPECT_EQ(held.plan.value(v).dtype, DType::kFloat32);
   }
+  held.expect_near(5e-3);
+  EXPECT_EQ(2 * held.weight_bytes(), Held(net, DType::kFloat32).weight_bytes());
+}
+
+TEST(Narrow, TheFirstAndTheLastProductStayFloat32InBfloat16) {
+  Net net;
+  ValueId x = net.node("Reshape", {net.input({2, 8 * 36}), net.shape({2, 8, 6, 6})});  // a view of the data
+  for (int i = 0; i < 3; ++i) x = net.node("Relu", {net.conv(x, 8, 8)});
+  x = net.node("Flatten", {net.node("GlobalAveragePool", {x})});
+  net.output(net.node("Softmax", {net.node("MatMul", {x, net.weight({8, 200})})}));
+  Held held(net, DType::kBfloat16);
+  std::vector<DType> convolutions;
+  for (const Step& step : held.plan.steps) {
+    if (step.op == "Conv") convolutions.push_back(held.plan.value(step.outputs[0]).dtype);
+  }
+  EXPECT_THAT(convolutions, testing::ElementsAre(DType::kFloat32, DType::kBfloat16, DType::kBfloat16));
+  EXPECT_EQ(held.of("MatMul"), DType::kFloat32);
+  EXPECT_EQ(held.of("Softmax"), DType::kFloat32) << "nothing is rounded behind it";
+  held.expect_near(2e-2);
+  EXPECT_EQ(Held(net, DType::kFloat16).of("MatMul"), DType::kFloat16);
+}
+
+// Vocabularies: twice their bytes would be the price; and what adds up over a residual is no end.
+TEST(Narrow, LargeLastProductsAndResidualsAreHeldInBfloat16) {
+  Net large;
+  const ValueId x =
+      large.node("Relu", {large.node("MatMul", {large.input({2, 16}), large.weight({16, 64})})});
+  large.output(large.node("MatMul", {x, large.weight({64, 20000})}));
+  EXPECT_EQ(Held(large, DType::kBfloat16).steps("MatMul"), 2u);
+  const Held held(large, DType::kBfloat16);
+  EXPECT_EQ(held.plan.value(held.plan.steps.back().inputs[0]).dtype, DType::kBfloat16)
+      << to_string(held.plan);
+  Net residual;
+  const ValueId stem = residual.node("Relu", {residual.conv(residual.input({1, 8, 6, 6}), 8, 8)});
+  const ValueId middle = residual.node("Relu", {residual.conv(stem, 8, 8)});
+  residual.output(residual.node("Add", {residual.conv(middle, 8, 8), stem}));
+  const Held block(residual, DType::kBfloat16);
+  size_t small = 0;
+  for (const Step& step : block.plan.steps)
+    small += step.op == "Conv" && block.plan.value(step.outputs[0]).dtype == DType::kBfloat16 ? 1 : 0;
+  EXPECT_EQ(small, 2u) << to_string(block.plan);
 }
 
 TEST(Narrow, ActivationsAndEpiloguesAreFoundAsInFloat32) {

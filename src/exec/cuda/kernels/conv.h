@@ -50,6 +50,7 @@ struct ConvArgs {
   TileTable table;  // row_tiles 0: none
   int32_t batch = 0, groups = 1;
   int32_t in_channels = 0, out_channels = 0;  // of a group
+  bool channels_last_weights = false;         // each filter lies as [kernel..., in_channels]; without a table
   WindowShape window;
   ImageStrides in, out;
   FloatType type = FloatType::kFloat32;  // of input, weights and output

@@ -39,16 +39,18 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t filter = static_cast<int64_t>(args.in_channels) * positions;
     const T* const weight = static_cast<const T*>(args.weights[0]) +
                             (static_cast<int64_t>(group) * args.out_channels + first) * filter;
+    const int64_t channel_step = args.channels_last_weights ? 1 : positions,
+                  position_step = args.channels_last_weights ? args.in_channels : 1;
     float sums[Channels];
 #pragma unroll
     for (int i = 0; i < Channels; ++i) sums[i] = 0.f;
     for (int32_t c = 0; c < args.in_channels; ++c) {
-      int64_t k = static_cast<int64_t>(c) * positions;
+      int64_t k = c * channel_step;
       for (int32_t a = 0; a < w.kernel[0]; ++a) {
         const int32_t z = at[0] * w.stride[0] - w.pad_begin[0] + a * w.dilation[0];
         for (int32_t b = 0; b < w.kernel[1]; ++b) {
           const int32_t y = at[1] * w.stride[1] - w.pad_begin[1] + b * w.dilation[1];
-          for (int32_t d = 0; d < w.kernel[2]; ++d, ++k) {
+          for (int32_t d = 0; d < w.kernel[2]; ++d, k += position_step) {
             const int32_t x = at[2] * w.stride[2] - w.pad_begin[2] + d * w.dilation[2];
             if (z < 0 || z >= w.in[0] || y < 0 || y >= w.in[1] || x < 0 || x >= w.in[2]) continue;
             const float value =

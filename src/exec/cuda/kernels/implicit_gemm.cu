@@ -57,8 +57,8 @@ LaunchError gemm_as(const ConvArgs& args, StreamHandle stream) {
         implicit_gemm_shape(args, Tile::kRows, Tile::kColumns, Tile::kThreads, sizeof(typename Tile::Shared));
     const int64_t columns =
         int64_t{args.batch} * args.window.out[0] * args.window.out[1] * args.window.out[2];
-    return launch(implicit_gemm<T, Tile>, shape, stream, args, ConvDivisors(args.window, args.groups),
-                  static_cast<uint32_t>(columns));
+    return launch(implicit_gemm<T, Tile>, shape, stream, args,
+                  ConvDivisors(args.window, args.groups, args.in_channels), static_cast<uint32_t>(columns));
   };
   if (args.table.row_tiles == 0 && args.out_channels <= 16) return start(SimtTile<16, 64, 16, 2, 4>{});
   return start(SimtTile<kMostTileRows, 64, 16, 4, 4>{});

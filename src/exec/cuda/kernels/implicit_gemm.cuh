@@ -12,8 +12,8 @@ namespace mts::exec::cuda {
 struct ConvDivisors {
   Divisor out_width, out_height, out_depth;  // pixels of one image
   Divisor kernel_width, kernel_height, kernel_depth;
-  Divisor out_pixels, groups;
-  ConvDivisors(const WindowShape& w, int32_t group_count)
+  Divisor out_pixels, groups, in_channels;
+  ConvDivisors(const WindowShape& w, int32_t group_count, int32_t channels)
       : out_width(w.out[2]),
         out_height(w.out[1]),
         out_depth(w.out[0]),
@@ -21,7 +21,8 @@ struct ConvDivisors {
         kernel_height(w.kernel[1]),
         kernel_depth(w.kernel[0]),
         out_pixels(int64_t{w.out[0]} * w.out[1] * w.out[2]),
-        groups(group_count) {}
+        groups(group_count),
+        in_channels(channels) {}
 };
 
 // An output pixel of the batch: column of the product.
@@ -47,24 +48,34 @@ __device__ __forceinline__ PixelOfBatch pixel_of_batch(const ConvArgs& args, con
   return p;
 }
 
-// The input element that k = (channel, kernel position) multiplies at the pixel; 0 in the padding.
-// `image`: of the group and the pixel's batch.
+// Where the input element lies that k = (channel, kernel position), or (kernel position, channel) with
+// channels-last weights, multiplies at the pixel; null in the padding. `image`: of the group and the pixel's
+// batch.
 template <class T>
-__device__ __forceinline__ T window_element(const ConvArgs& args, const ConvDivisors& divisors,
-                                            const PixelOfBatch& p, const T* __restrict__ image, uint32_t k) {
+__device__ __forceinline__ const T* window_address(const ConvArgs& args, const ConvDivisors& divisors,
+                                                   const PixelOfBatch& p, const T* __restrict__ image,
+                                                   uint32_t k) {
   const WindowShape& w = args.window;
-  uint32_t channel = k;
-  const auto c = static_cast<int32_t>(divisors.kernel_width.take_remainder(channel)),
-             b = static_cast<int32_t>(divisors.kernel_height.take_remainder(channel)),
-             a = static_cast<int32_t>(divisors.kernel_depth.take_remainder(channel));
+  uint32_t rest = k, channel = 0;
+  if (args.channels_last_weights) channel = divisors.in_channels.take_remainder(rest);
+  const auto c = static_cast<int32_t>(divisors.kernel_width.take_remainder(rest)),
+             b = static_cast<int32_t>(divisors.kernel_height.take_remainder(rest)),
+             a = static_cast<int32_t>(divisors.kernel_depth.take_remainder(rest));
+  if (!args.channels_last_weights) channel = rest;
   const int32_t z = p.start[0] + a * w.dilation[0], y = p.start[1] + b * w.dilation[1],
                 x = p.start[2] + c * w.dilation[2];
   const bool inside = p.inside && static_cast<uint32_t>(z) < static_cast<uint32_t>(w.in[0]) &&
                       static_cast<uint32_t>(y) < static_cast<uint32_t>(w.in[1]) &&
                       static_cast<uint32_t>(x) < static_cast<uint32_t>(w.in[2]);
-  if (!inside) return T{};
-  return image[channel * args.in.channel +
-               (static_cast<int64_t>(z * w.in[1] + y) * w.in[2] + x) * args.in.pixel];
+  if (!inside) return nullptr;
+  return image + channel * args.in.channel +
+         (static_cast<int64_t>(z * w.in[1] + y) * w.in[2] + x) * args.in.pixel;
+}
+template <class T>
+__device__ __forceinline__ T window_element(const ConvArgs& args, const ConvDivisors& divisors,
+                                            const PixelOfBatch& p, const T* __restrict__ image, uint32_t k) {
+  const T* const at = window_address(args, divisors, p, image, k);
+  return at == nullptr ? T{} : *at;
 }
 
 // The rows of a block's tile, and its weights for one range of k.

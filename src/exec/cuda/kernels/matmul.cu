@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       sync_block();
       tile.multiply(shared);
     }
-    T* const c = static_cast<T*>(args.c) + static_cast<int64_t>(batch) * args.rows * args.columns;
+    T* const c = static_cast<T*>(args.c) + batch * args.c_batch;
     tile.for_each([&](int32_t i, int32_t j, const Vec<4>& values) {
       const int32_t m = row + i, n = column + j;
       if (m >= args.rows) return;
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(Tile::kThreads)
       at.middle = outer[1];
       at.inner = outer[2];
       const Vec<4> finished = run_epilogue<4>(args.epilogue, scaled, at);
-      T* const to = c + static_cast<int64_t>(m) * args.columns + n;
+      T* const to = c + m * args.c_row + n;
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         if (n + e < args.columns) to[e] = from_float<T>(finished.v[e]);
@@ -89,6 +89,7 @@ LaunchError matmul_as(const MatmulArgs& args, StreamHandle stream) {
 }  // namespace
 
 LaunchError launch_matmul(const MatmulArgs& args, StreamHandle stream) {
+  if (args.tensor_cores) return launch_tensor_core_matmul(args, stream);
   switch (args.type) {
     case FloatType::kFloat16:
       return matmul_as<Half>(args, stream);

@@ -9,6 +9,7 @@ namespace {
 constexpr OwnFamily kFamilies[] = {
     {"conv", accepts_conv, make_conv},
     {"matmul", accepts_matmul, make_matmul},
+    {"attention", accepts_attention, make_attention},
     {"elementwise", accepts_elementwise, make_elementwise},
     {"batch_norm", accepts_batch_norm, make_batch_norm},
     {"movement", accepts_movement, make_movement},
@@ -17,6 +18,8 @@ constexpr OwnFamily kFamilies[] = {
     {"gather", accepts_gather, make_gather},
     {"pool", accepts_pool, make_pool},
     {"resize", accepts_resize, make_resize},
+    {"quantised", accepts_quantised, make_quantised},
+    {"recurrent", accepts_recurrent, make_recurrent},
     {"map", accepts_map, make_map},
 };
 

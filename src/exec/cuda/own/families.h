@@ -33,6 +33,8 @@ const OwnFamily* own_family_of(const ExecPlan& plan, const Step& step);
 bool own_accepts_epilogue(const ExecPlan& plan, const Step& step, const Instruction& next,
                           ValueIndex operand);
 
+bool accepts_attention(const ExecPlan& plan, const Step& step);
+KernelResult make_attention(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_elementwise(const ExecPlan& plan, const Step& step);
 KernelResult make_elementwise(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_batch_norm(const ExecPlan& plan, const Step& step);
@@ -51,6 +53,10 @@ bool accepts_resize(const ExecPlan& plan, const Step& step);
 KernelResult make_resize(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_map(const ExecPlan& plan, const Step& step);
 KernelResult make_map(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_quantised(const ExecPlan& plan, const Step& step);
+KernelResult make_quantised(OwnDevice& device, const ExecPlan& plan, const Step& step);
+bool accepts_recurrent(const ExecPlan& plan, const Step& step);
+KernelResult make_recurrent(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_conv(const ExecPlan& plan, const Step& step);
 KernelResult make_conv(OwnDevice& device, const ExecPlan& plan, const Step& step);
 bool accepts_matmul(const ExecPlan& plan, const Step& step);

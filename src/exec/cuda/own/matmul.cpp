@@ -1,4 +1,4 @@
-// MatMul and Gemm on the ordinary float units (product.h: as which products).
+// MatMul and Gemm (product.h: as which products): wide ones on the tensor cores, where their type allows.
 #include "exec/cuda/kernels/matmul.h"
 
 #include "exec/cuda/own/epilogue.h"
@@ -8,6 +8,9 @@
 
 namespace mts::exec::cuda {
 namespace {
+
+// Fewer rows or columns would leave most of a tensor core's tile empty.
+constexpr int32_t kTensorCoreSide = 32;
 
 struct Work {
   MatmulArgs args;
@@ -43,6 +46,8 @@ std::optional<Work> work_of(const ExecPlan& plan, const Step& step) {
   args.a_column = product.a_strides[rank - 1];
   args.b_row = product.b_strides[rank - 2];
   args.b_column = product.b_strides[rank - 1];
+  args.c_row = args.columns;
+  args.c_batch = int64_t{args.rows} * args.columns;
   view.rows = args.rows;
   view.columns = args.columns;
   std::optional<std::pair<ValueIndex, EpilogueOperand>> bias;
@@ -73,9 +78,12 @@ bool accepts_matmul(const ExecPlan& plan, const Step& step) {
 }
 
 KernelResult make_matmul(OwnDevice& device, const ExecPlan& plan, const Step& step) {
-  const std::optional<Work> work = work_of(plan, step);
+  std::optional<Work> work = work_of(plan, step);
   if (!work) return fail(ErrorCode::kInternal, "no product kernel for " + step.op);
-  return make_launch(device, launch_matmul, work->args,
+  MatmulArgs& whole = work->args;
+  whole.tensor_cores = whole.rows >= kTensorCoreSide && whole.columns >= kTensorCoreSide &&
+                       (whole.type != FloatType::kFloat32 || device.allows_tf32());
+  return make_launch(device, launch_matmul, whole,
                      [a = step.inputs[0], b = step.inputs[1], c = step.outputs[0], epilogue = work->epilogue](
                          MatmulArgs& args, const Pointers& p) {
                        args.a = p[a];
