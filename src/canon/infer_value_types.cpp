@@ -4,23 +4,41 @@
 // polynomials of shape_values.h may know more: the symbol of the input that it is equal to, or an expression
 // over such symbols
 // ("floor((H+1)/2)"). Equal names mean equal sizes. Types of graph inputs are never touched. Those of outputs
-// stay as declared, however vague, but for a number where the inputs' symbols follow: exporters write the
-// size that they traced there, and engines only warn of it.
+// stay as declared, however vague, but for a number where the inputs' symbols follow, and for a wrong rank:
+// exporters write what they traced there, or what their own operator made, and engines only warn of it.
 #include "canon/passes.h"
 #include "canon/scope.h"
 #include "canon/shape_values.h"
 
 #include <mts/model_io.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace mts::canon {
 namespace {
 
-// Declared numbers that are none: the size follows the symbols of the inputs.
+// The sizes as they are, where all of them are known or can be written down.
+std::optional<Shape> written(const std::vector<Size>& sizes) {
+  Shape shape;
+  for (const Size& size : sizes) {
+    const auto value = size.constant();
+    const auto text = size.expression();
+    if (value ? *value < 0 : !text || text->size() > 200) return std::nullopt;
+    shape.push_back(value ? Dim::known(*value) : Dim::symbolic(*text));
+  }
+  return shape;
+}
+
+// Declared numbers that are none: the size follows the symbols of the inputs. And a declared rank that is not
+// the operator's.
 void correct(Type& type, const std::vector<Size>& sizes, const ShapeValues& values) {
-  if (!type.has_rank() || type.rank() != sizes.size()) return;
+  if (!type.has_rank()) return;
+  if (type.rank() != sizes.size()) {
+    if (auto shape = written(sizes)) type.shape = std::move(*shape);
+    return;
+  }
   for (size_t i = 0; i < sizes.size(); ++i) {
     Dim& dim = (*type.shape)[i];
     if (!dim.is_known() || !values.follows_inputs(sizes[i])) continue;

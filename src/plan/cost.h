@@ -81,7 +81,7 @@ class CostModel {
   Nanoseconds transpose(const Type& type, double bytes) const;
 
  private:
-  double efficiency(const Work& work) const;             // of the peak, for what was asked for
+  double efficiency(const Work& work) const;  // of the peak, for what was asked for
   // Of an image that fills no block of channels: nothing reads it as it lies.
   Nanoseconds reorder(const Work& work) const;
   double together(double compute, double moving) const;  // seconds, by how far the device overlaps them
