@@ -365,6 +365,8 @@ TEST(Kernels, Movement) {
   check({"Transpose", {}, {input({70, 90})}});
   check({"Transpose", {{"perm", Ints{0, 2, 3, 1}}}, {input({2, 17, 9, 5})}});
   check({"Transpose", {{"perm", Ints{0, 3, 1, 2}}}, {input({2, 9, 5, 17})}});
+  check({"Transpose", {{"perm", Ints{0, 3, 1, 2}}}, {input({2, 30, 41, 3})}});
+  check({"Transpose", {{"perm", Ints{0, 2, 3, 1}}}, {input({2, 3, 30, 41})}});
   check({"SpaceToDepth", {{"blocksize", int64_t{2}}}, {input({2, 3, 4, 6})}});
   for (const char* equation : {"bchw->bhwc", " b c h w -> w h c b ", "abcd->abcd"})
     check({"Einsum", {{"equation", std::string(equation)}}, {input({2, 3, 4, 5})}});
@@ -391,6 +393,11 @@ TEST(Kernels, Resize) {
     }
     check({"Resize", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 10});
     check({"Upsample", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 9});
+    // Wider than what is blended at once.
+    check({"Resize",
+           {{"mode", std::string(mode)}},
+           {input({1, 1, 2, 2100}), absent(), absent(), ints({1, 1, 5, 2200})},
+           19});
   }
   for (const char* nearest : {"floor", "ceil", "round_prefer_ceil", "round_prefer_floor"}) {
     check({"Resize",

@@ -155,6 +155,22 @@ TEST(TileOps, Transposes) {
   }
 }
 
+TEST(TileOps, SplitsAndJoinsPixels) {
+  for (const auto& [name, ops] : variants()) {
+    for (int64_t values : {1, 2, 3, 4}) {
+      for (int64_t pixels : {1, 17, 1024, 1500}) {
+        const std::vector<float> x = numbers(values * pixels, 1);
+        std::vector<float> split(x.size()), joined(x.size());
+        ops->transpose(split.data(), pixels, x.data(), values, values, pixels);
+        ops->transpose(joined.data(), values, split.data(), pixels, pixels, values);
+        EXPECT_EQ(joined, x) << name << " " << values << " of " << pixels;
+        for (int64_t p = 0; p < pixels; ++p)
+          ASSERT_EQ(split[static_cast<size_t>(p)], x[static_cast<size_t>(p * values)]) << name;
+      }
+    }
+  }
+}
+
 TEST(TileOps, SoftmaxOfRows) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (const auto& [name, ops] : variants()) {

@@ -38,7 +38,10 @@ template <class T>
 void copy_tiled(T* to, const T* from, const Axis& rows, const Axis& columns) {
   constexpr int64_t kBlock = 16;
   if constexpr (sizeof(T) == sizeof(float)) {
-    const bool is_worth_it = rows.extent >= 4 && columns.extent >= 4;  // of the 16 x 16 that a step moves
+    // Of the 16 x 16 that a step moves; pixels of two or three values have steps of their own.
+    const bool is_worth_it = (rows.extent >= 4 && columns.extent >= 4) ||
+                             (rows.extent == columns.strides[1] && rows.extent <= 3) ||
+                             (columns.extent == rows.strides[0] && columns.extent <= 3);
     if (columns.strides[0] == 1 && rows.strides[1] == 1 && is_worth_it) {
       return tile_ops().transpose(reinterpret_cast<float*>(to), rows.strides[0],
                                   reinterpret_cast<const float*>(from), columns.strides[1], rows.extent,

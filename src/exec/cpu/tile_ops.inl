@@ -598,7 +598,32 @@ inline void shuffle_rows(Vector (&to)[16], const Vector (&from)[16]) {
   }
 }
 
+// A few values a pixel, as in images of three colours.
+template <long kValues>
+inline void split_pixels(float* to, long to_leading, const float* pixels, long n) {
+  for (long r = 0; r < kValues; ++r) {
+    for (long i = 0; i < n; ++i) to[r * to_leading + i] = pixels[i * kValues + r];
+  }
+}
+template <long kValues>
+inline void join_pixels(float* pixels, const float* from, long from_leading, long n) {
+  for (long i = 0; i < n; ++i) {
+    for (long c = 0; c < kValues; ++c) pixels[i * kValues + c] = from[c * from_leading + i];
+  }
+}
+
 void transpose_of(float* to, long to_leading, const float* from, long from_leading, long rows, long columns) {
+  constexpr long kPiece = 1024;  // what a piece reads stays in the first-level cache
+  if ((rows == 2 && from_leading == 2) || (rows == 3 && from_leading == 3)) {
+    for (long c = 0; c < columns; c += kPiece) {
+      const long n = columns - c < kPiece ? columns - c : kPiece;
+      if (rows == 2) split_pixels<2>(to + c, to_leading, from + c * 2, n);
+      if (rows == 3) split_pixels<3>(to + c, to_leading, from + c * 3, n);
+    }
+    return;
+  }
+  if (columns == 2 && to_leading == 2) return join_pixels<2>(to, from, from_leading, rows);
+  if (columns == 3 && to_leading == 3) return join_pixels<3>(to, from, from_leading, rows);
   for (long r = 0; r < rows; r += kLanes) {
     const long height = rows - r < kLanes ? rows - r : kLanes;
     for (long c = 0; c < columns; c += kLanes) {
