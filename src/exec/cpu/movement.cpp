@@ -28,6 +28,8 @@ void copy_inner(T* to, const T* from, int64_t n, int64_t to_stride, int64_t from
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else if (to_stride == 1 && from_stride == 0) {
     std::fill_n(to, n, *from);
+  } else if (to_stride == 1 && from_stride == 2) {  // known, so that the loop can use vectors
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * 2];
   } else {
     for (int64_t i = 0; i < n; ++i) to[i * to_stride] = from[i * from_stride];
   }
