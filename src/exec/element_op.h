@@ -38,7 +38,16 @@ enum class ElementOp : uint8_t {
   kFloor,
   kCeil,
   kRound,   // half to even
-  kLinear,  // one; kLinear: alpha x + beta
+  kLinear,  // alpha x + beta
+  kSelu,    // beta: gamma
+  kCelu,    // alpha > 0
+  kSoftsign,
+  kMish,
+  kSwish,  // x sigmoid(alpha x)
+  kSin,
+  kCos,
+  kAtan,
+  kSign,  // one; 0 for NaN
 };
 constexpr bool is_binary(ElementOp op) { return op <= ElementOp::kPrelu; }
 

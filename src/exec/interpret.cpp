@@ -74,6 +74,24 @@ float apply(const Instruction& instruction, float a, float b) {
       return std::nearbyint(a);  // the rounding mode is never changed
     case ElementOp::kLinear:
       return alpha * a + beta;
+    case ElementOp::kSelu:
+      return beta * (a < 0.f ? alpha * std::expm1(a) : a);
+    case ElementOp::kCelu:
+      return a < 0.f ? alpha * std::expm1(a / alpha) : a;
+    case ElementOp::kSoftsign:
+      return a / (1.f + std::abs(a));
+    case ElementOp::kMish:
+      return a * std::tanh(a > 20.f ? a : std::log1p(std::exp(a)));
+    case ElementOp::kSwish:
+      return a * sigmoid(alpha * a);
+    case ElementOp::kSin:
+      return std::sin(a);
+    case ElementOp::kCos:
+      return std::cos(a);
+    case ElementOp::kAtan:
+      return std::atan(a);
+    case ElementOp::kSign:
+      return a > 0.f ? 1.f : (a < 0.f ? -1.f : 0.f);
   }
   return a;
 }

@@ -48,7 +48,6 @@ constexpr Row kRows[] = {{"Conv", Rule::kProduct},
                          {"LRN", Rule::kFollow},
                          {"LayerNormalization", Rule::kFollow},
                          {"MaxPool", Rule::kFollow},
-                         {"Mish", Rule::kFollow},
                          {"Pad", Rule::kFollow},
                          {"RMSNormalization", Rule::kFollow},
                          {"ReduceMax", Rule::kFollow},
@@ -57,7 +56,6 @@ constexpr Row kRows[] = {{"Conv", Rule::kProduct},
                          {"Resize", Rule::kFollow, 1},
                          {"ScatterElements", Rule::kFollow},
                          {"ScatterND", Rule::kFollow},
-                         {"Selu", Rule::kFollow},
                          {"Slice", Rule::kFollow},
                          {"Softmax", Rule::kFollow},
                          {"SpaceToDepth", Rule::kFollow},
@@ -68,7 +66,8 @@ constexpr Row kRows[] = {{"Conv", Rule::kProduct},
                          {"Where", Rule::kFollow}};
 
 constexpr ElementOp kWideElements[] = {ElementOp::kPow,      ElementOp::kExp,    ElementOp::kLog,
-                                       ElementOp::kSoftplus, ElementOp::kSquare, ElementOp::kReciprocal};
+                                       ElementOp::kSoftplus, ElementOp::kSquare, ElementOp::kReciprocal,
+                                       ElementOp::kSin,      ElementOp::kCos,    ElementOp::kAtan};
 
 const Row* row_of(const Step& step) {
   for (const Row& row : kRows) {

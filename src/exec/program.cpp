@@ -7,12 +7,14 @@
 namespace mts::exec {
 namespace {
 
-constexpr std::array<std::string_view, 32> kNames = {
-    "add",        "sub",        "mul",      "div",     "pow",   "max",          "min",        "prelu",
-    "relu",       "leaky_relu", "elu",      "sigmoid", "tanh",  "exp",          "log",        "sqrt",
-    "reciprocal", "abs",        "neg",      "erf",     "clip",  "hard_sigmoid", "hard_swish", "gelu_erf",
-    "gelu_tanh",  "silu",       "softplus", "square",  "floor", "ceil",         "round",      "linear"};
-static_assert(kNames.size() == static_cast<size_t>(ElementOp::kLinear) + 1);
+constexpr std::array<std::string_view, 41> kNames = {
+    "add",          "sub",        "mul",        "div",       "pow",     "max",      "min",
+    "prelu",        "relu",       "leaky_relu", "elu",       "sigmoid", "tanh",     "exp",
+    "log",          "sqrt",       "reciprocal", "abs",       "neg",     "erf",      "clip",
+    "hard_sigmoid", "hard_swish", "gelu_erf",   "gelu_tanh", "silu",    "softplus", "square",
+    "floor",        "ceil",       "round",      "linear",    "selu",    "celu",     "softsign",
+    "mish",         "swish",      "sin",        "cos",       "atan",    "sign"};
+static_assert(kNames.size() == static_cast<size_t>(ElementOp::kSign) + 1);
 
 struct Entry {
   std::string_view op;
@@ -36,7 +38,13 @@ constexpr Entry kUnary[] = {{"Relu", ElementOp::kRelu},
                             {"Softplus", ElementOp::kSoftplus},
                             {"Floor", ElementOp::kFloor},
                             {"Ceil", ElementOp::kCeil},
-                            {"Round", ElementOp::kRound}};
+                            {"Round", ElementOp::kRound},
+                            {"Softsign", ElementOp::kSoftsign},
+                            {"Mish", ElementOp::kMish},
+                            {"Sin", ElementOp::kSin},
+                            {"Cos", ElementOp::kCos},
+                            {"Atan", ElementOp::kAtan},
+                            {"Sign", ElementOp::kSign}};
 
 }  // namespace
 
@@ -66,6 +74,18 @@ std::optional<Instruction> instruction_of(const Node& node, std::span<const std:
   if (node.op_type == "LeakyRelu")
     return Instruction{.op = ElementOp::kLeakyRelu, .alpha = node.float_or("alpha", 0.01f)};
   if (node.op_type == "Elu") return Instruction{.op = ElementOp::kElu, .alpha = node.float_or("alpha", 1.f)};
+  if (node.op_type == "Selu") {
+    return Instruction{.op = ElementOp::kSelu,
+                       .alpha = node.float_or("alpha", 1.67326319217681884765625f),
+                       .beta = node.float_or("gamma", 1.05070102214813232421875f)};
+  }
+  if (node.op_type == "Celu") {
+    const float alpha = node.float_or("alpha", 1.f);
+    if (!(alpha > 0.f)) return std::nullopt;
+    return Instruction{.op = alpha == 1.f ? ElementOp::kElu : ElementOp::kCelu, .alpha = alpha};
+  }
+  if (node.op_type == "Swish")
+    return Instruction{.op = ElementOp::kSwish, .alpha = node.float_or("alpha", 1.f)};
   if (node.op_type == "HardSigmoid") {
     return Instruction{.op = ElementOp::kHardSigmoid,
                        .alpha = node.float_or("alpha", 0.2f),

@@ -89,8 +89,7 @@ Outputs elu(const Call& c) {
 }
 Outputs celu(const Call& c) {
   const double alpha = c.node.float_or("alpha", 1.0f);
-  return map_float(c,
-                   [=](double x) { return std::max(0.0, x) + std::min(0.0, alpha * std::expm1(x / alpha)); });
+  return map_float(c, [=](double x) { return x < 0 ? alpha * std::expm1(x / alpha) : x; });
 }
 Outputs selu(const Call& c) {
   const double alpha = c.node.float_or("alpha", 1.67326319217681884765625f);

@@ -11,9 +11,10 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 TEST(Kernels, Unary) {
-  for (const char* op :
-       {"Relu", "Sigmoid", "Tanh", "Exp", "Abs", "Neg", "Erf", "HardSwish", "Softplus", "Floor", "Ceil",
-        "Round", "LeakyRelu", "Elu", "HardSigmoid", "Reciprocal", "Identity"}) {
+  for (const char* op : {"Relu",        "Sigmoid",    "Tanh",     "Exp",  "Abs",   "Neg",       "Erf",
+                         "HardSwish",   "Softplus",   "Floor",    "Ceil", "Round", "LeakyRelu", "Elu",
+                         "HardSigmoid", "Reciprocal", "Identity", "Selu", "Celu",  "Softsign",  "Mish",
+                         "Sin",         "Cos",        "Atan",     "Sign"}) {
     for (const Dims& dims :
          {Dims{}, Dims{1}, Dims{7}, Dims{2, 3, 5}, Dims{1, 16, 33, 31}, Dims{4, 100, 200}, Dims{0, 3}}) {
       check({op, {}, {input(dims)}});
@@ -23,15 +24,23 @@ TEST(Kernels, Unary) {
   for (const char* op : {"Sqrt", "Log"}) check({op, {}, {{.dims = {8}, .values = positive}}});
   const std::vector<double> wide = {-200, -90,  -88,  -20, -1e-3, -1e-8, 0,  1e-8,
                                     1e-3, 0.62, 0.63, 5,   20,    88,    90, 200};
-  for (const char* op : {"Exp", "Sigmoid", "Tanh", "Erf", "Softplus", "Elu"})
+  for (const char* op :
+       {"Exp", "Sigmoid", "Tanh", "Erf", "Softplus", "Elu", "Selu", "Mish", "Sin", "Cos", "Atan"})
     check({op, {}, {{.dims = {16}, .values = wide}}});
+  for (float alpha : {1.f, 0.3f, 4.f}) check({"Celu", {{"alpha", alpha}}, {{.dims = {16}, .values = wide}}});
+  check({.op = "Celu", .attributes = {{"alpha", -1.f}}, .operands = {input({3, 4})}, .on_host = true});
+  check({"Selu", {{"alpha", 1.f}, {"gamma", 3.f}}, {{.dims = {16}, .values = wide}}});
+  for (float alpha : {1.f, 1.7f}) check({"Swish", {{"alpha", alpha}}, {{.dims = {16}, .values = wide}}, 24});
+  // Beyond where the polynomials hold.
+  for (const char* op : {"Sin", "Cos"})
+    check({op, {}, {{.dims = {5}, .values = {8191, 8193, -1e6, 3e9, 1}}}});
 }
 
 TEST(Kernels, SpecialValues) {
   const double nan = std::nan(""), infinity = INFINITY;
   const Operand special{.dims = {6}, .values = {nan, infinity, -infinity, 0, 1, -1}};
-  for (const char* op :
-       {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus", "Elu"})
+  for (const char* op : {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Log", "Sqrt", "LeakyRelu", "Softplus",
+                         "Elu", "Selu", "Celu", "Softsign", "Mish", "Sin", "Cos", "Atan", "Sign"})
     check({op, {}, {special}});
   const Operand ties{.dims = {10},
                      .values = {-2.5, -1.5, -0.5, -0.3, 0.5, 1.5, 2.5, 4194303.5, 8388609, -1e30}};
@@ -65,6 +74,24 @@ TEST(Kernels, Broadcasting) {
   check({"Pow", {}, {input({3, 4}), {.dims = {}, .constant = true, .values = {2}}}});
   check({"Pow", {}, {input({3, 4}), {.dims = {}, .constant = true, .values = {3}}}});
   check({"PRelu", {}, {input({2, 8, 5, 5}), weight({8, 1, 1})}});
+}
+
+// One value a row becomes a factor or a summand of the row.
+TEST(Kernels, OneValueARow) {
+  for (const Dims& operand : {Dims{8, 1, 1}, Dims{2, 8, 1, 1}, Dims{2, 1, 1, 1}, Dims{8, 5, 1}, Dims{1}}) {
+    for (const char* op : {"Add", "Sub", "Mul", "Div"}) {
+      check({op, {}, {input({2, 8, 5, 37}), input(operand)}});
+      check({op, {}, {input(operand), input({2, 8, 5, 37})}});
+    }
+  }
+  check({"Mul", {}, {input({1, 600}), input({3, 1})}});
+  const Operand variance{.dims = {8}, .constant = true, .values = {1, 2, 3, 0.5, 0.1, 4, 5, 6}};
+  for (const Dims& dims : {Dims{2, 8, 5, 37}, Dims{1, 8, 30, 40}, Dims{3, 8}, Dims{2, 8, 1, 1}})
+    check({"BatchNormalization", {}, {input(dims), weight({8}), weight({8}), weight({8}), variance}, 15});
+  const double nan = std::nan("");
+  check({"Mul",
+         {},
+         {{.dims = {1, 3}, .values = {0, -0., INFINITY}}, {.dims = {3, 1}, .values = {nan, -1, 0}}}});
 }
 
 TEST(Kernels, Clip) {
@@ -167,6 +194,35 @@ TEST(Kernels, MatMul) {
   }
 }
 
+TEST(Kernels, Einsum) {
+  const std::vector<std::pair<std::string, std::pair<Dims, Dims>>> cases = {
+      {"bhid,bhjd->bhij", {{2, 3, 5, 8}, {2, 3, 7, 8}}},
+      {"bhij,bhjd->bhid", {{2, 3, 5, 7}, {2, 3, 7, 8}}},
+      {"bihd,bjhd->bhij", {{2, 5, 3, 8}, {2, 7, 3, 8}}},
+      {"b h i j , b j h d -> b i h d", {{2, 3, 5, 7}, {2, 7, 3, 8}}},
+      {"bij,jk->bik", {{4, 17, 19}, {19, 33}}},
+      {"bij,kj->bik", {{4, 17, 19}, {33, 19}}},
+      {"bhwc,hkc->bhwk", {{2, 3, 5, 7}, {3, 6, 7}}},
+      {"ij,ij->", {{3, 4}, {3, 4}}},
+      {"i,j->ij", {{3}, {4}}},
+      {"i,i->i", {{5}, {5}}},
+      {"bcij,bcjk->bkci", {{2, 3, 4, 5}, {2, 3, 5, 6}}},
+      {"ki,kj->ij", {{9, 4}, {9, 5}}},
+      {"abc,cbd->ad", {{3, 4, 5}, {5, 4, 6}}},
+  };
+  for (const auto& [equation, dims] : cases) {
+    check({"Einsum", {{"equation", equation}}, {input(dims.first), input(dims.second)}});
+    check({"Einsum", {{"equation", equation}}, {input(dims.first), weight(dims.second)}});
+  }
+  // A repeated letter, and a sum over one operand only.
+  for (const char* equation : {"ij,jj->ij", "ij,jk->i"}) {
+    check({.op = "Einsum",
+           .attributes = {{"equation", std::string(equation)}},
+           .operands = {input({3, 4}), input({4, 4})},
+           .on_host = true});
+  }
+}
+
 TEST(Kernels, Gemm) {
   for (int64_t ta : {0, 1}) {
     for (int64_t tb : {0, 1}) {
@@ -193,10 +249,14 @@ TEST(Kernels, Softmax) {
     check({op, {{"axis", int64_t{2}}}, {input({2, 100, 33})}});
     check({op, {{"axis", int64_t{1}}}, {input({2, 3, 5})}, 11});
   }
-  check({.op = "Softmax",
-         .attributes = {{"axis", int64_t{1}}},
-         .operands = {input({2, 3, 5})},
-         .on_host = true});
+  // Along an inner axis.
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    for (const Dims& dims : {Dims{2, 3, 5}, Dims{1, 21, 300}, Dims{3, 1, 4}, Dims{2, 7, 4, 65}})
+      check({op, {{"axis", int64_t{1}}}, {input(dims)}});
+    check({op,
+           {{"axis", int64_t{0}}},
+           {{.dims = {2, 3}, .values = {-INFINITY, 1e4, std::nan(""), 1, -1e4, 2}}}});
+  }
 }
 
 TEST(Kernels, Normalisations) {
@@ -303,6 +363,19 @@ TEST(Kernels, Movement) {
          .operands = {input({2, 7, 3}), ints({2, 1, 4})},
          .outputs = 3});
   check({"Transpose", {}, {input({70, 90})}});
+  check({"Transpose", {{"perm", Ints{0, 2, 3, 1}}}, {input({2, 17, 9, 5})}});
+  check({"Transpose", {{"perm", Ints{0, 3, 1, 2}}}, {input({2, 9, 5, 17})}});
+  check({"Transpose", {{"perm", Ints{0, 3, 1, 2}}}, {input({2, 30, 41, 3})}});
+  check({"Transpose", {{"perm", Ints{0, 2, 3, 1}}}, {input({2, 3, 30, 41})}});
+  check({"SpaceToDepth", {{"blocksize", int64_t{2}}}, {input({2, 3, 4, 6})}});
+  for (const char* equation : {"bchw->bhwc", " b c h w -> w h c b ", "abcd->abcd"})
+    check({"Einsum", {{"equation", std::string(equation)}}, {input({2, 3, 4, 5})}});
+  for (const char* equation : {"bchw->bhw", "...hw->...wh", "bchw"}) {
+    check({.op = "Einsum",
+           .attributes = {{"equation", std::string(equation)}},
+           .operands = {input({2, 3, 4, 5})},
+           .on_host = true});
+  }
   check({"DepthToSpace", {{"blocksize", int64_t{2}}}, {input({1, 8, 3, 4})}});
   check({"DepthToSpace", {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}}, {input({1, 8, 3, 4})}});
 }
@@ -320,6 +393,11 @@ TEST(Kernels, Resize) {
     }
     check({"Resize", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 10});
     check({"Upsample", {{"mode", std::string(mode)}}, {input({2, 3, 5, 7}), scales}, 9});
+    // Wider than what is blended at once.
+    check({"Resize",
+           {{"mode", std::string(mode)}},
+           {input({1, 1, 2, 2100}), absent(), absent(), ints({1, 1, 5, 2200})},
+           19});
   }
   for (const char* nearest : {"floor", "ceil", "round_prefer_ceil", "round_prefer_floor"}) {
     check({"Resize",
@@ -359,11 +437,12 @@ TEST(Kernels, TheRestRunsOnTheHost) {
          .on_host = true});
   check({.op = "CumSum",
          .attributes = {},
-         .operands = {input({3, 4}), {.dims = {}, .constant = true, .dtype = DType::kInt64, .values = {1}}},
+         .operands = {input({3, 4}), {.dims = {}, .dtype = DType::kInt64, .values = {1}}},
          .on_host = true});
-  check({.op = "Add",
+  check({.op = "Div",
          .attributes = {},
-         .operands = {{.dims = {3}, .dtype = DType::kInt64}, {.dims = {3}, .dtype = DType::kInt64}},
+         .operands = {{.dims = {3}, .dtype = DType::kInt64, .values = {1, 2, 3}},
+                      {.dims = {3}, .dtype = DType::kInt64, .values = {0, 2, 2}}},
          .on_host = true});
   check({.op = "NonZero", .attributes = {}, .operands = {input({3, 4})}, .on_host = true});
 }

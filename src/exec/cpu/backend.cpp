@@ -4,13 +4,17 @@
 #include "exec/cpu/attention.h"
 #include "exec/cpu/cast.h"
 #include "exec/cpu/dnnl.h"
+#include "exec/cpu/einsum.h"
 #include "exec/cpu/elementwise.h"
+#include "exec/cpu/fill.h"
 #include "exec/cpu/layout.h"
 #include "exec/cpu/movement.h"
 #include "exec/cpu/quantised.h"
 #include "exec/cpu/recurrent.h"
 #include "exec/cpu/resize.h"
 #include "exec/cpu/rows.h"
+#include "exec/cpu/scan.h"
+#include "exec/cpu/typed.h"
 #include "exec/geometry.h"
 
 #include <algorithm>
@@ -28,12 +32,16 @@ constexpr Family kFamilies[] = {
     {accepts_conv, make_conv},
     {accepts_pool, make_pool},
     {accepts_matmul, make_matmul},
+    {accepts_einsum, make_einsum},
     {accepts_recurrent, make_recurrent},
     {accepts_quantised, make_quantised},
     {accepts_rows, [](Device&, const ExecPlan& plan, const Step& step) { return make_rows(plan, step); }},
     {accepts_resize, [](Device&, const ExecPlan& plan, const Step& step) { return make_resize(plan, step); }},
     {accepts_movement,
      [](Device&, const ExecPlan& plan, const Step& step) { return make_movement(plan, step); }},
+    {accepts_fill, [](Device&, const ExecPlan& plan, const Step& step) { return make_fill(plan, step); }},
+    {accepts_typed, [](Device&, const ExecPlan& plan, const Step& step) { return make_typed(plan, step); }},
+    {accepts_scan, [](Device&, const ExecPlan& plan, const Step& step) { return make_scan(plan, step); }},
     {accepts_cast, [](Device&, const ExecPlan& plan, const Step& step) { return make_cast(plan, step); }},
 };
 

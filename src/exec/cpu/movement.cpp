@@ -2,6 +2,7 @@
 
 #include "exec/cpu/iteration.h"
 #include "exec/cpu/parallel.h"
+#include "exec/cpu/tile_ops.h"
 #include "exec/geometry.h"
 #include "exec/layout.h"
 
@@ -27,6 +28,8 @@ void copy_inner(T* to, const T* from, int64_t n, int64_t to_stride, int64_t from
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else if (to_stride == 1 && from_stride == 0) {
     std::fill_n(to, n, *from);
+  } else if (to_stride == 1 && from_stride == 2) {  // known, so that the loop can use vectors
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * 2];
   } else {
     for (int64_t i = 0; i < n; ++i) to[i * to_stride] = from[i * from_stride];
   }
@@ -36,6 +39,17 @@ void copy_inner(T* to, const T* from, int64_t n, int64_t to_stride, int64_t from
 template <class T>
 void copy_tiled(T* to, const T* from, const Axis& rows, const Axis& columns) {
   constexpr int64_t kBlock = 16;
+  if constexpr (sizeof(T) == sizeof(float)) {
+    // Of the 16 x 16 that a step moves; pixels of two or three values have steps of their own.
+    const bool is_worth_it = (rows.extent >= 4 && columns.extent >= 4) ||
+                             (rows.extent == columns.strides[1] && rows.extent <= 3) ||
+                             (columns.extent == rows.strides[0] && columns.extent <= 3);
+    if (columns.strides[0] == 1 && rows.strides[1] == 1 && is_worth_it) {
+      return tile_ops().transpose(reinterpret_cast<float*>(to), rows.strides[0],
+                                  reinterpret_cast<const float*>(from), columns.strides[1], rows.extent,
+                                  columns.extent);
+    }
+  }
   for (int64_t r = 0; r < rows.extent; r += kBlock) {
     const int64_t r_end = std::min(r + kBlock, rows.extent);
     for (int64_t c = 0; c < columns.extent; c += kBlock) {
@@ -203,6 +217,8 @@ class StepCopies {
     if (step_.op == "Concat") return concat();
     if (step_.op == "Split") return split();
     if (step_.op == "DepthToSpace") return depth_to_space();
+    if (step_.op == "SpaceToDepth") return space_to_depth();
+    if (step_.op == "Einsum") return einsum();
     return std::nullopt;
   }
 
@@ -224,12 +240,31 @@ class StepCopies {
 
   std::optional<std::vector<Copy>> transpose() {
     const auto order = permutation_of(*node_, input(0).dims.size());
-    if (!order) return std::nullopt;
+    return order ? permute(*order) : std::nullopt;
+  }
+  std::optional<std::vector<Copy>> permute(const std::vector<size_t>& order) const {
     const std::vector<int64_t> strides = row_major_strides(input(0).dims);
     std::vector<int64_t> permuted;
-    for (size_t axis : *order) permuted.push_back(strides[axis]);
+    for (size_t axis : order) permuted.push_back(strides[axis]);
     return {{copy(step_.inputs[0], step_.outputs[0], output(0).dims, row_major_strides(output(0).dims),
                   permuted)}};
+  }
+
+  // "bchw->bhwc": of one operand, each letter once on both sides, is a transposition.
+  std::optional<std::vector<Copy>> einsum() const {
+    std::string equation = node_->string_or("equation", "");
+    std::erase(equation, ' ');
+    const size_t arrow = equation.find("->"), rank = input(0).dims.size();
+    if (arrow != rank || equation.size() != 2 * rank + 2 || step_.inputs.size() != 1) return std::nullopt;
+    std::vector<size_t> order;
+    for (char letter : std::string_view(equation).substr(rank + 2)) {
+      const size_t axis = equation.find(letter);
+      const bool is_letter = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
+      if (!is_letter || axis >= rank || std::find(order.begin(), order.end(), axis) != order.end())
+        return std::nullopt;
+      order.push_back(axis);
+    }
+    return permute(order);
   }
 
   std::optional<std::vector<Copy>> expand() {
@@ -315,6 +350,17 @@ class StepCopies {
                   {s[0], channel * s[1], s[2], row * s[1], s[3], column * s[1]})}};
   }
 
+  std::optional<std::vector<Copy>> space_to_depth() {
+    const Dims& from = input(0).dims;
+    const int64_t block = node_->int_or("blocksize", 0);
+    if (from.size() != 4 || block < 1 || from[2] % block != 0 || from[3] % block != 0) return std::nullopt;
+    const std::vector<int64_t> s = row_major_strides(from);
+    // Output axes: n, block row, block column, c, h, w.
+    const Dims dims = {from[0], block, block, from[1], from[2] / block, from[3] / block};
+    return {{copy(step_.inputs[0], step_.outputs[0], dims, row_major_strides(dims),
+                  {s[0], s[2], s[3], s[1], s[2] * block, s[3] * block})}};
+  }
+
   const ExecPlan& plan_;
   const Step& step_;
   const Node* node_;
@@ -329,8 +375,8 @@ bool is_gather(const ExecPlan& plan, const Step& step) {
 }  // namespace
 
 bool accepts_movement(const ExecPlan& plan, const Step& step) {
-  static constexpr std::string_view kOps[] = {"Transpose", "Expand", "Slice",       "Concat",
-                                              "Split",     "Gather", "DepthToSpace"};
+  static constexpr std::string_view kOps[] = {"Transpose", "Expand",       "Slice",        "Concat", "Split",
+                                              "Gather",    "DepthToSpace", "SpaceToDepth", "Einsum"};
   if (step.node == kNoNode || std::find(std::begin(kOps), std::end(kOps), step.op) == std::end(kOps))
     return false;
   const int bits = bit_width(plan.value(step.inputs[0]).dtype);
@@ -359,6 +405,12 @@ Result<std::unique_ptr<Kernel>> make_movement(const ExecPlan& plan, const Step& 
     return std::any_of(copy.axes.begin(), copy.axes.end(), [](const Axis& axis) { return axis.extent == 0; });
   });
   return std::make_unique<CopyKernel>(std::move(*copies), width);
+}
+
+std::unique_ptr<Kernel> make_permutation(const Dims& dims, const std::vector<int64_t>& strides,
+                                         size_t width) {
+  const std::vector<int64_t> both[] = {row_major_strides(dims), strides};
+  return std::make_unique<CopyKernel>(std::vector<Copy>{{0, 1, 0, 0, merge_axes(dims, both)}}, width);
 }
 
 }  // namespace mts::exec

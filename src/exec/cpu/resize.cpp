@@ -4,9 +4,12 @@
 #include "exec/cpu/parallel.h"
 #include "exec/resize_plan.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace mts::exec {
 namespace {
@@ -29,7 +32,13 @@ std::optional<Plane> plane_of(const ExecPlan& plan, const Step& step) {
 class ResizeKernel final : public Kernel {
  public:
   ResizeKernel(ValueIndex input, ValueIndex output, Plane plane)
-      : input_(input), output_(output), plane_(std::move(plane)) {}
+      : input_(input), output_(output), plane_(std::move(plane)) {
+    for (const ResizePlan::Tap& tap : plane_.taps.columns) {
+      first_.push_back(static_cast<int32_t>(tap.first));
+      second_.push_back(static_cast<int32_t>(tap.second));
+      weight_.push_back(tap.weight);
+    }
+  }
 
   Result<void> launch(const Pointers& pointers) override {
     const auto* const from = reinterpret_cast<const float*>(pointers[input_]);
@@ -42,6 +51,17 @@ class ResizeKernel final : public Kernel {
                for (int64_t i = begin; i < end; ++i) {
                  const ResizePlan::Tap& tap = plane_.taps.rows[static_cast<size_t>(i % height)];
                  const float* const image = from + i / height * plane_.taps.height * row;
+                 float* const target = to + i * width * plane_.inner;
+                 if (i > begin && i % height != 0 && !plane_.taps.linear &&
+                     tap.first == plane_.taps.rows[static_cast<size_t>(i % height) - 1].first) {
+                   // The row before once more.
+                   std::copy_n(target - width * plane_.inner, width * plane_.inner, target);
+                   continue;
+                 }
+                 if (plane_.inner == 1 && plane_.taps.width <= kWidest) {
+                   resize_line(target, image + tap.first * row, image + tap.second * row, tap.weight);
+                   continue;
+                 }
                  resize_row(to + i * width * plane_.inner, image + tap.first * row, image + tap.second * row,
                             tap.weight);
                }
@@ -50,6 +70,23 @@ class ResizeKernel final : public Kernel {
   }
 
  private:
+  static constexpr int64_t kWidest = 2048;
+
+  // One channel: rows first, then columns.
+  void resize_line(float* to, const float* upper, const float* lower, float down) const {
+    const size_t width = first_.size();
+    if (!plane_.taps.linear) {
+      for (size_t j = 0; j < width; ++j) to[j] = upper[first_[j]];
+      return;
+    }
+    float between[kWidest];
+    for (int64_t x = 0; x < plane_.taps.width; ++x) between[x] = upper[x] + down * (lower[x] - upper[x]);
+    for (size_t j = 0; j < width; ++j) {
+      const float left = between[first_[j]];
+      to[j] = left + weight_[j] * (between[second_[j]] - left);
+    }
+  }
+
   void resize_row(float* to, const float* upper, const float* lower, float down) const {
     const int64_t inner = plane_.inner;
     for (const ResizePlan::Tap& tap : plane_.taps.columns) {
@@ -70,6 +107,8 @@ class ResizeKernel final : public Kernel {
 
   ValueIndex input_, output_;
   Plane plane_;
+  std::vector<int32_t> first_, second_;  // the taps of the columns
+  std::vector<float> weight_;
 };
 
 }  // namespace

@@ -52,6 +52,71 @@ class SoftmaxKernel final : public Kernel {
   bool logarithm_;
 };
 
+// Softmax and LogSoftmax along an axis that is not the last: pieces of the `inner` columns at a time, element
+// by element over whole rows of them.
+class ColumnSoftmaxKernel final : public Kernel {
+ public:
+  ColumnSoftmaxKernel(ValueIndex input, ValueIndex output, int64_t outer, int64_t length, int64_t inner,
+                      bool logarithm)
+      : input_(input),
+        output_(output),
+        outer_(outer),
+        length_(length),
+        inner_(inner),
+        logarithm_(logarithm) {}
+
+  Result<void> launch(const Pointers& pointers) override {
+    const float* const from = floats(pointers, input_);
+    float* const to = mutable_floats(pointers, output_);
+    const int64_t pieces = (inner_ + kPiece - 1) / kPiece;
+    parallel(outer_ * pieces, outer_ * length_ * inner_ * 8, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = i % pieces * kPiece, offset = i / pieces * length_ * inner_ + first;
+        columns(to + offset, from + offset, std::min(kPiece, inner_ - first));
+      }
+    });
+    return {};
+  }
+
+ private:
+  static constexpr int64_t kPiece = 256;
+
+  void columns(float* y, const float* x, int64_t n) const {
+    const TileOps& ops = tile_ops();
+    const auto run = [&](ElementOp op, float* out, const float* a, const float* b) {
+      ops.elementwise[static_cast<size_t>(op)](out, a, b, n, 0.f, 0.f);
+    };
+    alignas(64) float top[kPiece], sum[kPiece], piece[kPiece];
+    std::copy_n(x, n, top);
+    for (int64_t r = 1; r < length_; ++r) run(ElementOp::kMax, top, top, x + r * inner_);
+    std::fill_n(sum, n, 0.f);
+    for (int64_t r = 0; r < length_; ++r) {
+      float* const out = logarithm_ ? piece : y + r * inner_;
+      run(ElementOp::kSub, out, x + r * inner_, top);
+      run(ElementOp::kExp, out, out, out);
+      run(ElementOp::kAdd, sum, sum, out);
+    }
+    if (logarithm_) {
+      run(ElementOp::kLog, sum, sum, sum);
+      run(ElementOp::kAdd, top, top, sum);
+    } else {
+      run(ElementOp::kReciprocal, sum, sum, sum);
+    }
+    for (int64_t r = 0; r < length_; ++r) {
+      float* const out = y + r * inner_;
+      if (logarithm_) {
+        run(ElementOp::kSub, out, x + r * inner_, top);
+      } else {
+        run(ElementOp::kMul, out, out, sum);
+      }
+    }
+  }
+
+  ValueIndex input_, output_;
+  int64_t outer_, length_, inner_;
+  bool logarithm_;
+};
+
 // LayerNormalization and RMSNormalization: scale and bias along the row. Instance- and GroupNormalization:
 // rows are (sample, group), scale and bias one a channel of `run` elements.
 class NormaliseKernel final : public Kernel {
@@ -174,24 +239,34 @@ class ReduceKernel final : public Kernel {
   }
 
   float reduce_one(const float* from) const {
-    const TileOps& ops = tile_ops();
-    const int64_t outer = outer_count(reduced_), length = reduced_.back().extent,
-                  stride = reduced_.back().strides[0];
-    const bool plain_sum = reduction_ == Reduction::kSum || reduction_ == Reduction::kMean;
+    if (reduced_.size() == 1) return reduce_run(start(), from);
     float total = start();
     OuterWalk walk(reduced_, 0);
-    for (int64_t i = 0; i < outer; ++i, walk.next()) {
-      const float* const x = from + walk.offset(0);
-      if (stride == 1 && plain_sum) {
-        total += ops.sum(x, length);
-      } else if (stride == 1 && reduction_ == Reduction::kMax) {
-        total = combine(total, ops.max(x, length));
-      } else if (stride == 1 && (reduction_ == Reduction::kSumSquare || reduction_ == Reduction::kL2)) {
-        total += ops.sum_of_squares(x, length, 0.f);
-      } else {
-        for (int64_t j = 0; j < length; ++j) total = combine(total, term(x[j * stride]));
+    const int64_t outer = outer_count(reduced_);
+    for (int64_t i = 0; i < outer; ++i, walk.next()) total = reduce_run(total, from + walk.offset(0));
+    return total;
+  }
+
+  // The innermost reduced axis.
+  float reduce_run(float total, const float* x) const {
+    const int64_t length = reduced_.back().extent, stride = reduced_.back().strides[0];
+    if (stride == 1) {
+      switch (reduction_) {
+        case Reduction::kSum:
+        case Reduction::kMean:
+          return total + ops_.sum(x, length);
+        case Reduction::kMax:
+          return combine(total, ops_.max(x, length));
+        case Reduction::kMin:
+          return combine(total, ops_.min(x, length));
+        case Reduction::kSumSquare:
+        case Reduction::kL2:
+          return total + ops_.sum_of_squares(x, length, 0.f);
+        case Reduction::kL1:
+          break;
       }
     }
+    for (int64_t j = 0; j < length; ++j) total = combine(total, term(x[j * stride]));
     return total;
   }
 
@@ -212,8 +287,19 @@ class ReduceKernel final : public Kernel {
             case Reduction::kMean:
               for (int64_t j = 0; j < length; ++j) totals[j] += x[j];
               break;
-            default:
-              for (int64_t j = 0; j < length; ++j) totals[j] = combine(totals[j], term(x[j]));
+            case Reduction::kMax:
+              ops_.elementwise[static_cast<size_t>(ElementOp::kMax)](totals, totals, x, length, 0.f, 0.f);
+              break;
+            case Reduction::kMin:
+              ops_.elementwise[static_cast<size_t>(ElementOp::kMin)](totals, totals, x, length, 0.f, 0.f);
+              break;
+            case Reduction::kL1:
+              for (int64_t j = 0; j < length; ++j) totals[j] += std::abs(x[j]);
+              break;
+            case Reduction::kSumSquare:
+            case Reduction::kL2:
+              for (int64_t j = 0; j < length; ++j) totals[j] += x[j] * x[j];
+              break;
           }
         }
       }
@@ -223,6 +309,7 @@ class ReduceKernel final : public Kernel {
 
   Reduction reduction_;
   ValueIndex input_, output_;
+  const TileOps& ops_ = tile_ops();
   std::vector<Axis> kept_, reduced_;  // kept_: operands output, input; reduced_: input
   int64_t count_ = 1;
   bool rows_together_ = false;
@@ -245,7 +332,7 @@ std::optional<Reduction> reduction_of(const Step& step) {
 
 // From opset 13 on one axis (default: the last); before, all axes from `axis` (default 1) on.
 struct Rows {
-  int64_t rows, length;
+  int64_t rows, length, inner;
 };
 std::optional<Rows> softmax_rows(const ExecPlan& plan, const Step& step) {
   const Node& node = plan.graph->node(step.node);
@@ -254,8 +341,8 @@ std::optional<Rows> softmax_rows(const ExecPlan& plan, const Step& step) {
   const auto axis = normal_axis(node.int_or("axis", flat ? 1 : -1), dims.size());
   if (!axis) return std::nullopt;
   const std::span<const int64_t> all = dims;
-  if (!flat && element_count(all.subspan(*axis + 1)) != 1) return std::nullopt;
-  return Rows{element_count(all.first(*axis)), element_count(all.subspan(*axis))};
+  if (flat) return Rows{element_count(all.first(*axis)), element_count(all.subspan(*axis)), 1};
+  return Rows{element_count(all.first(*axis)), dims[*axis], element_count(all.subspan(*axis + 1))};
 }
 
 std::optional<std::pair<NormaliseKernel::Shape, bool>> normalise_shape(const ExecPlan& plan,
@@ -312,6 +399,10 @@ Result<std::unique_ptr<Kernel>> make_rows(const ExecPlan& plan, const Step& step
   const PlanValue& input = plan.value(step.inputs[0]);
   if (step.op == "Softmax" || step.op == "LogSoftmax") {
     const Rows rows = *softmax_rows(plan, step);
+    if (rows.inner != 1) {
+      return std::make_unique<ColumnSoftmaxKernel>(step.inputs[0], step.outputs[0], rows.rows, rows.length,
+                                                   rows.inner, step.op == "LogSoftmax");
+    }
     return std::make_unique<SoftmaxKernel>(step.inputs[0], step.outputs[0], rows.rows, rows.length,
                                            step.op == "LogSoftmax");
   }

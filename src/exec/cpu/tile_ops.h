@@ -32,6 +32,10 @@ struct TileOps {
   void (*pack_columns)(float* packed, const float* x, int64_t leading, int64_t columns, int64_t k);
   // ... or of rows (x[k][column]).
   void (*pack_rows)(float* packed, const float* x, int64_t leading, int64_t columns, int64_t k);
+  // to[r][c] = from[c][r]; rows of `to` and of `from` are so many floats apart. Any 4 bytes may be such
+  // floats.
+  void (*transpose)(float* to, int64_t to_leading, const float* from, int64_t from_leading, int64_t rows,
+                    int64_t columns);
   // c[m x columns] = a[m x k] * packed; rows of a and c are so many floats apart.
   void (*multiply)(float* c, int64_t c_leading, const float* a, int64_t a_leading, const float* packed,
                    int64_t m, int64_t columns, int64_t k);

@@ -32,26 +32,44 @@ inline void store_some(float* x, const Vector& v, long n) {
 #endif
 }
 
-// exp: 2^n * p(r), Cephes' polynomial; relative error 2e-7. Flushes to 0 below -87.3, infinity above 88.7.
-inline float exp_of(float x) {
-  const float clamped = x < -87.33f ? -87.33f : (x > 88.72f ? 88.72f : x);
-  const float scaled = clamped * 1.44269504f;
-  const float n = (scaled + 12582912.f) - 12582912.f;  // to nearest
-  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+// exp = 2^n (1 + q): q = exp(r) - 1 by Cephes' polynomial, r in [-0.35, 0.35].
+struct Exponential {
+  float q;
+  int n;
+};
+inline Exponential exponential_of(float x) {
+  const float t = x * 1.44269504f + 12582912.f;  // its last bits are the nearest whole number
+  const float n = t - 12582912.f;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.f;
+  return {p * r * r + r, __builtin_bit_cast(int, t) - 0x4b400000};
+}
+inline float power_of_two(int n) { return __builtin_bit_cast(float, (n + 127) << 23); }  // n in [-126, 127]
+
+// Relative error 2e-7. Flushes to 0 below -87.3, infinity above 88.7, NaN stays.
+inline float exp_of(float x) {
+  const Exponential e = exponential_of(x < -87.33f ? -87.33f : (x > 89.f ? 89.f : x));
   // Two steps, since n = 128 is reached near the upper end.
-  const int half = static_cast<int>(n) / 2, rest = static_cast<int>(n) - half;
-  const float low = __builtin_bit_cast(float, (half + 127) << 23),
-              high = __builtin_bit_cast(float, (rest + 127) << 23);
-  const float y = p * low * high;
-  const float infinity = __builtin_inff();
-  return x != x ? x : (x > 88.72f ? infinity : (x < -87.33f ? 0.f : y));
+  const int half = e.n >> 1;
+  const float y = (e.q + 1.f) * power_of_two(half) * power_of_two(e.n - half);
+  return x < -87.33f ? 0.f : y;
+}
+// For x <= 0: one step.
+inline float exp_below_of(float x) {
+  const Exponential e = exponential_of(x < -87.33f ? -87.33f : x);
+  const float y = (e.q + 1.f) * power_of_two(e.n);
+  return x < -87.33f ? 0.f : y;
+}
+// exp(x) - 1 for x <= 0, relative error 3e-7: for small x, n is 0 and nothing cancels.
+inline float expm1_below_of(float x) {
+  const Exponential e = exponential_of(x < -30.f ? -30.f : x);
+  const float power = power_of_two(e.n);
+  return e.q * power + (power - 1.f);
 }
 
 inline float sigmoid_of(float x) { return 1.f / (1.f + exp_of(-x)); }
@@ -99,18 +117,8 @@ inline float erf_of(float x) {
   return x != x ? x : p / q;
 }
 
-// log: Cephes; relative error 1e-7. -infinity at 0, NaN below.
-inline float log_of(float x) {
-  const float small = 1.17549435e-38f;
-  const bool denormal = x < small;
-  const float scaled = denormal ? x * 8388608.f : x;
-  const int bits = __builtin_bit_cast(int, scaled);
-  int exponent = ((bits >> 23) & 0xff) - 126;
-  float m = __builtin_bit_cast(float, (bits & 0x007fffff) | 0x3f000000);  // [0.5, 1)
-  const bool low = m < 0.707106781f;
-  m = low ? m + m - 1.f : m - 1.f;
-  exponent -= low ? 1 : 0;
-  const float e = static_cast<float>(exponent) - (denormal ? 23.f : 0.f);
+// log(1 + m) for m in [-0.293, 0.415], plus e log(2): Cephes.
+inline float log_sum_of(float m, float e) {
   const float z = m * m;
   float p = 7.0376836292e-2f;
   p = p * m - 1.1514610310e-1f;
@@ -123,9 +131,77 @@ inline float log_of(float x) {
   p = p * m + 3.3333331174e-1f;
   float y = p * m * z;
   y = y - e * 2.12194440e-4f - 0.5f * z;
-  y = m + y + e * 0.693359375f;
+  return m + y + e * 0.693359375f;
+}
+
+// Relative error 1e-7. -infinity at 0, NaN below.
+inline float log_of(float x) {
+  const float small = 1.17549435e-38f;
+  const bool denormal = x < small;
+  const float scaled = denormal ? x * 8388608.f : x;
+  const int bits = __builtin_bit_cast(int, scaled);
+  int exponent = ((bits >> 23) & 0xff) - 126;
+  float m = __builtin_bit_cast(float, (bits & 0x007fffff) | 0x3f000000);  // [0.5, 1)
+  const bool low = m < 0.707106781f;
+  m = low ? m + m - 1.f : m - 1.f;
+  exponent -= low ? 1 : 0;
+  const float y = log_sum_of(m, static_cast<float>(exponent) - (denormal ? 23.f : 0.f));
   const float infinity = __builtin_inff();
   return x != x || x < 0.f ? __builtin_nanf("") : (x == 0.f ? -infinity : (x == infinity ? x : y));
+}
+
+// softplus: max(x, 0) + log(1 + u) for u = exp(-|x|) in [0, 1], relative error 4e-7. NaN stays.
+inline float softplus_of(float x) {
+  const float u = exp_below_of(-__builtin_fabsf(x));
+  const bool large = u > 0.41421356f;
+  const float y = log_sum_of(large ? 0.5f * u - 0.5f : u, large ? 1.f : 0.f);
+  return (x > 0.f ? x : 0.f) + y;
+}
+
+// mish: tanh(log(1 + e)) = n / (n + 2) for n = e (e + 2), e = exp(x). Relative error 6e-7.
+inline float mish_of(float x) {
+  const float e = exp_of(x > 20.f ? 20.f : x), n = e * (e + 2.f);
+  return x * (n / (n + 2.f));
+}
+
+// sin and cos: Cephes' polynomials over quarters of a turn, x less a multiple of pi / 2 in three parts. Error 1e-7
+// for |x| <= kTurns.
+constexpr float kTurns = 8192.f;
+inline float wave_of(float x, int quarters) {
+  const float t = x * 0.636619772f + 12582912.f;  // its last bits are the nearest whole number
+  const float n = t - 12582912.f;
+  const float r = ((x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f;
+  const int q = __builtin_bit_cast(int, t) + quarters;
+  const float z = r * r;
+  float s = -1.9515295891e-4f;
+  s = s * z + 8.3321608736e-3f;
+  s = s * z - 1.6666654611e-1f;
+  s = s * z * r + r;
+  float c = 2.443315711809948e-5f;
+  c = c * z - 1.388731625493765e-3f;
+  c = c * z + 4.166664568298827e-2f;
+  c = c * z * z - 0.5f * z + 1.f;
+  const float y = (q & 1) != 0 ? c : s;
+  return __builtin_bit_cast(float, __builtin_bit_cast(int, y) ^ ((q & 2) << 30));
+}
+inline bool within_turns(const float* x, long n) {
+  bool within = true;
+  for (long i = 0; i < n; ++i) within = within & (__builtin_fabsf(x[i]) <= kTurns);
+  return within;
+}
+
+// atan: Cephes; relative error 2e-7.
+inline float atan_of(float x) {
+  const float a = __builtin_fabsf(x);
+  const bool far = a > 2.41421356f, middle = a > 0.414213562f;
+  const float above = far ? -1.f : (middle ? a - 1.f : a), below = far ? a : (middle ? a + 1.f : 1.f);
+  const float m = above / below, z = m * m;
+  float p = 8.05374449538e-2f;
+  p = p * z - 1.38776856032e-1f;
+  p = p * z + 1.99777106478e-1f;
+  p = p * z - 3.33329491539e-1f;
+  p = p * z * m + m + (far ? 1.57079633f : (middle ? 0.785398163f : 0.f));
+  return __builtin_copysignf(p, x);
 }
 
 template <class F>
@@ -185,9 +261,8 @@ void op_leaky(float* o, const float* a, const float*, long n, float s, float) {
 }
 void op_elu(float* o, const float* a, const float*, long n, float s, float) {
   each_wide(o, a, n, [s](float x) {
-    const float near =
-        x + x * x * (0.5f + x * (0.16666667f + x * 0.041666668f));  // expm1 near 0, where exp - 1 cancels
-    return x < 0.f ? s * (x > -0.05f ? near : exp_of(x) - 1.f) : x;
+    const float y = s * expm1_below_of(x < 0.f ? x : 0.f);
+    return x < 0.f ? y : x;
   });
 }
 void op_sigmoid(float* o, const float* a, const float*, long n, float, float) {
@@ -244,7 +319,7 @@ void op_silu(float* o, const float* a, const float*, long n, float, float) {
   each_wide(o, a, n, [](float x) { return x * sigmoid_of(x); });
 }
 void op_softplus(float* o, const float* a, const float*, long n, float, float) {
-  each_wide(o, a, n, [](float x) { return x > 20.f ? x : log_of(1.f + exp_of(x)); });
+  each_wide(o, a, n, [](float x) { return softplus_of(x); });
 }
 void op_square(float* o, const float* a, const float*, long n, float, float) {
   each(o, a, n, [](float x) { return x * x; });
@@ -268,13 +343,51 @@ void op_linear(float* o, const float* a, const float*, long n, float s, float t)
   each(o, a, n, [=](float x) { return s * x + t; });
 }
 
+void op_selu(float* o, const float* a, const float*, long n, float s, float gamma) {
+  each_wide(o, a, n, [=](float x) {
+    const float y = s * expm1_below_of(x < 0.f ? x : 0.f);
+    return gamma * (x < 0.f ? y : x);
+  });
+}
+void op_celu(float* o, const float* a, const float*, long n, float s, float) {
+  each_wide(o, a, n, [s](float x) {
+    const float y = s * expm1_below_of((x < 0.f ? x : 0.f) / s);
+    return x < 0.f ? y : x;
+  });
+}
+void op_softsign(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x / (1.f + __builtin_fabsf(x)); });
+}
+void op_mish(float* o, const float* a, const float*, long n, float, float) {
+  each_wide(o, a, n, [](float x) { return mish_of(x); });
+}
+void op_swish(float* o, const float* a, const float*, long n, float s, float) {
+  each_wide(o, a, n, [s](float x) { return x * sigmoid_of(s * x); });
+}
+void op_sin(float* o, const float* a, const float*, long n, float, float) {
+  if (within_turns(a, n)) return each_wide(o, a, n, [](float x) { return wave_of(x, 0); });
+  for (long i = 0; i < n; ++i) o[i] = __builtin_sinf(a[i]);
+}
+void op_cos(float* o, const float* a, const float*, long n, float, float) {
+  if (within_turns(a, n)) return each_wide(o, a, n, [](float x) { return wave_of(x, 1); });
+  for (long i = 0; i < n; ++i) o[i] = __builtin_cosf(a[i]);
+}
+void op_atan(float* o, const float* a, const float*, long n, float, float) {
+  each_wide(o, a, n, [](float x) { return atan_of(x); });
+}
+void op_sign(float* o, const float* a, const float*, long n, float, float) {
+  each(o, a, n, [](float x) { return x > 0.f ? 1.f : (x < 0.f ? -1.f : 0.f); });
+}
+
 constexpr TileOp kElementwise[] = {
     op_add,        op_sub,   op_mul,      op_div,     op_pow,   op_max,          op_min,        op_prelu,
     op_relu,       op_leaky, op_elu,      op_sigmoid, op_tanh,  op_exp,          op_log,        op_sqrt,
     op_reciprocal, op_abs,   op_neg,      op_erf,     op_clip,  op_hard_sigmoid, op_hard_swish, op_gelu_erf,
-    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_round, op_linear};
+    op_gelu_tanh,  op_silu,  op_softplus, op_square,  op_floor, op_ceil,         op_round,      op_linear,
+    op_selu,       op_celu,  op_softsign, op_mish,    op_swish, op_sin,          op_cos,        op_atan,
+    op_sign};
 static_assert(sizeof(kElementwise) / sizeof(kElementwise[0]) ==
-              static_cast<unsigned long>(ElementOp::kLinear) + 1);
+              static_cast<unsigned long>(ElementOp::kSign) + 1);
 
 // Every lane becomes the combination of all.
 template <class Combine>
@@ -485,6 +598,61 @@ inline void shuffle_rows(Vector (&to)[16], const Vector (&from)[16]) {
   }
 }
 
+// A few values a pixel, as in images of three colours.
+template <long kValues>
+inline void split_pixels(float* to, long to_leading, const float* pixels, long n) {
+  for (long r = 0; r < kValues; ++r) {
+    for (long i = 0; i < n; ++i) to[r * to_leading + i] = pixels[i * kValues + r];
+  }
+}
+template <long kValues>
+inline void join_pixels(float* pixels, const float* from, long from_leading, long n) {
+  for (long i = 0; i < n; ++i) {
+    for (long c = 0; c < kValues; ++c) pixels[i * kValues + c] = from[c * from_leading + i];
+  }
+}
+
+void transpose_of(float* to, long to_leading, const float* from, long from_leading, long rows, long columns) {
+  constexpr long kPiece = 1024;  // what a piece reads stays in the first-level cache
+  if ((rows == 2 && from_leading == 2) || (rows == 3 && from_leading == 3)) {
+    for (long c = 0; c < columns; c += kPiece) {
+      const long n = columns - c < kPiece ? columns - c : kPiece;
+      if (rows == 2) split_pixels<2>(to + c, to_leading, from + c * 2, n);
+      if (rows == 3) split_pixels<3>(to + c, to_leading, from + c * 3, n);
+    }
+    return;
+  }
+  if (columns == 2 && to_leading == 2) return join_pixels<2>(to, from, from_leading, rows);
+  if (columns == 3 && to_leading == 3) return join_pixels<3>(to, from, from_leading, rows);
+  for (long r = 0; r < rows; r += kLanes) {
+    const long height = rows - r < kLanes ? rows - r : kLanes;
+    for (long c = 0; c < columns; c += kLanes) {
+      const long width = columns - c < kLanes ? columns - c : kLanes;
+      Vector a[16] = {}, b[16];
+      for (long i = 0; i < width; ++i) {
+        const float* const x = from + (c + i) * from_leading + r;
+        if (height == kLanes) {
+          a[i] = at(x);
+        } else {
+          load_some(a[i], x, height, 0.f);
+        }
+      }
+      shuffle_rows(b, a);
+      shuffle_rows(a, b);
+      shuffle_rows(b, a);
+      shuffle_rows(a, b);
+      for (long i = 0; i < height; ++i) {
+        float* const y = to + (r + i) * to_leading + c;
+        if (width == kLanes) {
+          at(y) = a[i];
+        } else {
+          store_some(y, a[i], width);
+        }
+      }
+    }
+  }
+}
+
 void pack_columns_of(float* packed, const float* x, long leading, long columns, long k) {
   for (long first = 0; first < columns; first += kLanes) {
     float* const panel = packed + first * k;
@@ -673,7 +841,7 @@ void gru_cell_of(float* after, const float* before, const float* gates, const fl
 const TileOps& ops() {
   static constexpr TileOps kOps = {
       kElementwise,    sum_of,       sum_of_squares_of,  max_of,       min_of,       softmax_of,  normalise_of,
-      multiply_add_of, pack_columns_of, pack_rows_of, multiply_of, softmax_rows_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
+      multiply_add_of, pack_columns_of, pack_rows_of, transpose_of, multiply_of, softmax_rows_of, lstm_cell_of, gru_linear_cell_of, gru_reset_of, gru_cell_of, quantise_of, from_half_of,
       to_half_of};
   return kOps;
 }

@@ -110,6 +110,24 @@ __device__ __forceinline__ Vec<V> apply(ElementOp op, const Vec<V>& a, const Vec
       return each(a, [](float x) { return rintf(x); });
     case ElementOp::kLinear:
       return each(a, [=](float x) { return alpha * x + beta; });
+    case ElementOp::kSelu:
+      return each(a, [=](float x) { return beta * (x < 0.f ? alpha * expm1f(x) : x); });
+    case ElementOp::kCelu:
+      return each(a, [=](float x) { return x < 0.f ? alpha * expm1f(x / alpha) : x; });
+    case ElementOp::kSoftsign:
+      return each(a, [](float x) { return x / (1.f + fabsf(x)); });
+    case ElementOp::kMish:
+      return each(a, [](float x) { return x * tanhf(x > 20.f ? x : log1pf(expf(x))); });
+    case ElementOp::kSwish:
+      return each(a, [=](float x) { return x * sigmoid(alpha * x); });
+    case ElementOp::kSin:
+      return each(a, [](float x) { return sinf(x); });
+    case ElementOp::kCos:
+      return each(a, [](float x) { return cosf(x); });
+    case ElementOp::kAtan:
+      return each(a, [](float x) { return atanf(x); });
+    case ElementOp::kSign:
+      return each(a, [](float x) { return x > 0.f ? 1.f : (x < 0.f ? -1.f : 0.f); });
   }
   return a;
 }
