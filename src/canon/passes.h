@@ -19,6 +19,7 @@ Result<bool> fold_constants(Model& model);
 Result<bool> fold_shapes(Model& model);
 Result<bool> rebuild_shapes(Model& model);
 Result<bool> unflatten_transposes(Model& model);
+Result<bool> unfuse_activations(Model& model);
 Result<bool> normalise_linear(Model& model);
 Result<bool> normalise_nodes(Model& model);
 Result<bool> recompose_activations(Model& model);

@@ -15,6 +15,8 @@ constexpr std::array kPasses = {
     Pass{"constants-to-initializers",
          "Constant nodes, and constants of subgraphs -> initializers of the top graph",
          canon::constants_to_initializers},
+    Pass{"unfuse-activations", "FusedConv and FusedGemm of ONNX Runtime's optimiser -> layer and activation",
+         canon::unfuse_activations},
     Pass{"infer-types", "fills in the types that follow from the inputs' (changes no node)",
          canon::infer_value_types},
     Pass{"eliminate-identity", "Identity, inference Dropout, no-op Cast/Reshape/Slice/... -> their input",

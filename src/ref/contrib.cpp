@@ -5,6 +5,7 @@
 #include "ref/operators.h"
 #include "ref/unary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
@@ -62,11 +63,59 @@ Outputs fused_matmul(const Call& c) {
   return map_float(c, product, [=](double v) { return alpha * v; });
 }
 
+Function function_of(std::span<const Operator> table, std::string_view name) {
+  return std::ranges::find(table, name, &Operator::op_type)->function;
+}
+
+// `parameters`: of LeakyRelu alpha, of HardSigmoid alpha and beta, of Clip both bounds.
+Outputs activate(const Call& c, const Tensor& x, const std::vector<float>& parameters) {
+  const std::string name = c.node.string_or("activation", "");
+  const auto has = [&](size_t count) { return parameters.size() == count; };
+  const double first = parameters.empty() ? 0 : parameters[0], second = has(2) ? parameters[1] : 0;
+  if (name.empty()) return one(x);
+  if (name == "Relu") return map_float(c, x, [](double v) { return v < 0 ? 0 : v; });
+  if (name == "Tanh") return map_float(c, x, [](double v) { return std::tanh(v); });
+  if (name == "Sigmoid") return map_float(c, x, [](double v) { return 1 / (1 + std::exp(-v)); });
+  if (name == "LeakyRelu" && has(1)) return map_float(c, x, [=](double v) { return v < 0 ? first * v : v; });
+  if (name == "HardSigmoid" && has(2))
+    return map_float(c, x, [=](double v) { return std::clamp(first * v + second, 0.0, 1.0); });
+  if (name == "Clip" && has(2))
+    return map_float(c, x, [=](double v) { return v < first ? first : v > second ? second : v; });
+  return c.unsupported("activation " + name);
+}
+
+// activation(Conv(x, w, b) + z)
+Outputs fused_conv(const Call& c) {
+  Call conv = c;
+  conv.inputs = c.inputs.first(std::min<size_t>(c.inputs.size(), 3));
+  MTS_ASSIGN(const std::vector<Datum> made, function_of(conv_operators(), "Conv")(conv));
+  const Tensor* const residual = c.opt(3);
+  if (residual == nullptr) return activate(c, *made.front().tensor(), c.floats("activation_params"));
+  const Datum* operands[] = {&made.front()};
+  Call sum = c;
+  sum.inputs = operands;
+  MTS_ASSIGN(const Tensor total, with_bias(sum, residual));
+  return activate(c, total, c.floats("activation_params"));
+}
+
+// activation(Gemm(a, b, c))
+Outputs fused_gemm(const Call& c) {
+  Call gemm = c;
+  gemm.version = 13;
+  MTS_ASSIGN(const std::vector<Datum> made, function_of(matmul_operators(), "Gemm")(gemm));
+  std::vector<float> parameters;
+  for (const char* name : {"activation_alpha", "activation_beta"})
+    if (c.node.find(name) != nullptr) parameters.push_back(c.node.float_or(name, 0));
+  return activate(c, *made.front().tensor(), parameters);
+}
+
 constexpr Operator kTable[] = {
     {"FastGelu", "com.microsoft", 1, kLatest, 1, kWiden, fast_gelu},
     {"BiasGelu", "com.microsoft", 1, kLatest, 2, kWiden, bias_gelu},
     {"QuickGelu", "com.microsoft", 1, kLatest, 1, kWiden, quick_gelu},
     {"FusedMatMul", "com.microsoft", 1, kLatest, 2, kWiden, fused_matmul},
+    {"FusedConv", "com.microsoft", 1, kLatest, 2, kWiden, fused_conv},
+    {"FusedGemm", "com.microsoft", 1, kLatest, 2, kWiden, fused_gemm},
 };
 
 }  // namespace
