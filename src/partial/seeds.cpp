@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
-#include <map>
 #include <span>
+#include <unordered_map>
+#include <utility>
 
 namespace mts::partial {
 namespace {
@@ -20,20 +21,36 @@ constexpr size_t kAtOnce = 16;
 // Pairs with fewer votes may be chance.
 constexpr uint32_t kVotes = 2;
 
-using Votes = std::map<std::pair<uint32_t, uint32_t>, uint32_t>;
+// Pairs (a, b) that something speaks for, once a vote.
+class Votes {
+ public:
+  void add(uint32_t a, uint32_t b) { votes_.push_back(uint64_t{a} << 32 | b); }
+  // Pairs that have the most votes of both of theirs, the first of those with as many; by a.
+  std::vector<std::pair<uint32_t, uint32_t>> winners();
 
-// Pairs that have the most votes of both of theirs.
-std::vector<std::pair<uint32_t, uint32_t>> winners(const Votes& votes) {
-  std::map<uint32_t, std::pair<uint32_t, uint32_t>> best_of_a, best_of_b;  // votes, the other
-  for (const auto& [pair, count] : votes) {
-    auto& a = best_of_a[pair.first];
-    auto& b = best_of_b[pair.second];
-    if (count > a.first) a = {count, pair.second};
-    if (count > b.first) b = {count, pair.first};
+ private:
+  std::vector<uint64_t> votes_;
+};
+
+std::vector<std::pair<uint32_t, uint32_t>> Votes::winners() {
+  struct Best {
+    uint32_t votes = 0, other = 0;
+  };
+  std::ranges::sort(votes_);
+  std::vector<std::pair<uint32_t, Best>> best_of_a;  // ascending in a
+  std::unordered_map<uint32_t, Best> best_of_b;
+  for (size_t i = 0; i < votes_.size();) {
+    const size_t first = i;
+    while (i < votes_.size() && votes_[i] == votes_[first]) ++i;
+    const auto count = static_cast<uint32_t>(i - first);
+    const auto a = static_cast<uint32_t>(votes_[first] >> 32), b = static_cast<uint32_t>(votes_[first]);
+    if (best_of_a.empty() || best_of_a.back().first != a) best_of_a.push_back({a, {}});
+    if (Best& best = best_of_a.back().second; count > best.votes) best = {count, b};
+    if (Best& best = best_of_b[b]; count > best.votes) best = {count, a};
   }
   std::vector<std::pair<uint32_t, uint32_t>> result;
   for (const auto& [a, best] : best_of_a)
-    if (best.first >= kVotes && best_of_b[best.second].second == a) result.emplace_back(a, best.second);
+    if (best.votes >= kVotes && best_of_b[best.other].other == a) result.emplace_back(a, best.other);
   return result;
 }
 
@@ -92,11 +109,11 @@ std::vector<Seeds> SeedTable::compare(const CellSample& b, const std::vector<boo
       if (entry.key != cell.key || entry.cell == kSeveral || !wanted[m]) continue;
       if (matrices_[m].cell_bytes != b.cell_bytes) continue;
       const Cell& other = matrices_[m].cells[entry.cell];
-      ++rows[m][{other.row, cell.row}];
-      ++columns[m][{other.column, cell.column}];
+      rows[m].add(other.row, cell.row);
+      columns[m].add(other.column, cell.column);
     }
   std::vector<Seeds> result;
-  for (size_t m = 0; m < matrices_.size(); ++m) result.push_back({winners(rows[m]), winners(columns[m])});
+  for (size_t m = 0; m < matrices_.size(); ++m) result.push_back({rows[m].winners(), columns[m].winners()});
   return result;
 }
 
@@ -205,10 +222,10 @@ std::vector<std::pair<uint32_t, uint32_t>> ColumnSeeds::compare(
       const auto found =
           std::ranges::lower_bound(mine.columns, keys[c], {}, &std::pair<uint64_t, uint32_t>::first);
       if (found != mine.columns.end() && found->first == keys[c] && found->second != kSeveral)
-        ++votes[{found->second, c}];
+        votes.add(found->second, c);
     }
   }
-  return winners(votes);
+  return votes.winners();
 }
 
 }  // namespace mts::partial
