@@ -99,6 +99,8 @@ void Fitter::dispatch() {
   double costs[] = {matmul_dispatch_, softmax, conv_dispatch_};
   std::sort(std::begin(costs), std::end(costs));
   profile_.dispatch_seconds = costs[1];
+  log::debug("a step: matrix product {:.2f} us, convolution {:.2f}, Softmax {:.2f}", matmul_dispatch_ * 1e6,
+             conv_dispatch_ * 1e6, softmax * 1e6);
   const std::vector<double> run = seconds("a run", [&] {
     std::vector<Probe> probes;
     probes.push_back(tiny(4));
