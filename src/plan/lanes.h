@@ -51,20 +51,6 @@ Proposal propose_lane(const Program& program, const Column& column, std::span<co
                       const WeightUse& weights, bool distinct_weights,
                       const std::function<std::vector<Placement>(size_t operand)>& candidates);
 
-// Whether the node runs inside the step that feeds it, on devices that do so: it is elementwise, and the only
-// reader of what another node makes.
-bool runs_inside_producer(const Program& program, const Member& member, const CostModel& cost);
-
-// What one member costs by itself.
-Nanoseconds member_cost(const Program& program, const Member& member, const CostModel& cost);
-
-// What a lane's nodes cost: as measured where the cost model has figures of them, else as predicted.
-Nanoseconds lane_cost(const Program& program, const Column& column, const CostModel& cost,
-                      const LanePlan& lane);
-// As measured alone, on the absolute scale; nothing where there are no figures.
-std::optional<Nanoseconds> measured_cost(const Program& program, const Column& column, const CostModel& cost,
-                                         const LanePlan& lane);
-
 // What the rules have answered for members of one column. The same column is looked at by several searches.
 struct KnownProposals {
   struct Known {

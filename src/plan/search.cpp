@@ -2,6 +2,7 @@
 // among its readers. Backward: every column takes the choice that is best given what its readers took. Then
 // single columns are changed as long as that helps. Exact on chains, good on branches, deterministic.
 #include "plan/floor.h"
+#include "plan/lane_cost.h"
 #include "plan/lanes.h"
 #include "plan/memory.h"
 #include "plan/schedule.h"

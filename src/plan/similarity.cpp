@@ -1,5 +1,6 @@
 #include "plan/similarity.h"
 
+#include "plan/lane_cost.h"
 #include "plan/lanes.h"
 
 #include <algorithm>

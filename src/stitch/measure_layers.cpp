@@ -1,6 +1,7 @@
 #include "stitch/measure_layers.h"
 
 #include "base/log.h"
+#include "plan/lane_cost.h"
 #include "plan/lanes.h"
 #include "stitch/layer_model.h"
 #include "stitch/tune_cache.h"

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "plan/group_search.h"
+#include "plan/lane_cost.h"
 #include "plan/lanes.h"
 #include "plan/signature.h"
 #include "plan/similarity.h"

@@ -1,5 +1,6 @@
 #include "plan/lanes.h"
 
+#include "plan/lane_cost.h"
 #include "tests/plan/planned.h"
 
 #include <gmock/gmock.h>
